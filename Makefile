@@ -1,0 +1,48 @@
+# Two commands for a newcomer: `make demo` and `make test`. `make help` lists the others.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP_DEMO := $(VENV)/.installed-demo
+STAMP_DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types imports migrations check clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is %s. Try: make PYTHON=python3.11" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP_DEMO): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(STAMP_DEV): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(STAMP_DEMO)
+
+demo: $(STAMP_DEMO) ## calls of every kind against a stub provider, then the figures side by side (ONCE=1: without serving)
+	@$(BIN)/python -m example.demo $(if $(ONCE),--once)
+
+test: $(STAMP_DEV) ## the whole suite, no services needed
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP_DEV) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP_DEV) ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(STAMP_DEV) ## the layers, by import-linter
+	$(BIN)/lint-imports
+
+migrations: $(STAMP_DEV) ## no model change without its migration
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m django makemigrations --check --dry-run agentcore_metering
+
+check: lint types imports migrations test ## everything that needs no services
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -1,0 +1,3 @@
+"""Frameworks that the meter plugs into."""
+
+from __future__ import annotations

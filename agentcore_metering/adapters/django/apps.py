@@ -1,0 +1,20 @@
+"""The app's registration. It stays light: no LiteLLM and no REST framework is loaded by `django.setup()`."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AgentcoreMeteringConfig(AppConfig):
+    """The app `agentcore_metering.adapters.django`, whose label existing databases and foreign keys know."""
+
+    name = "agentcore_metering.adapters.django"
+    label = "agentcore_metering"
+    verbose_name = _("LLM metering")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        # The import is the registration, and checks may import models, which only now are loaded.
+        from agentcore_metering.adapters.django import checks  # noqa: F401

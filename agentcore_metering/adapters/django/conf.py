@@ -1,0 +1,181 @@
+"""Owns every Django setting that this app has: name, type, default and what a wrong value is told.
+
+The only module that reads `django.conf.settings`. Nothing is cached, so `override_settings` works; what a setting means is left to
+the module that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = [
+    "AUTH_USER_MODEL",
+    "MeteringSettings",
+    "Setting",
+    "legacy_llm_settings",
+    "metering_settings",
+    "secret_key_material",
+]
+
+T = TypeVar("T")
+
+PREFIX = "AGENTCORE_METERING_"
+
+AUTH_USER_MODEL: str = django_settings.AUTH_USER_MODEL
+"""The host's user model. Django fixes it before any model is loaded, so reading it once is safe."""
+
+
+class Kind(NamedTuple, Generic[T]):
+    """One type of setting."""
+
+    parse: Callable[[Any], T]
+    """The typed value; raises TypeError or ValueError for anything else."""
+    expected: str
+    """What a right value is, for the error message."""
+    is_secret: bool = False
+    """Whether the value seen must stay out of the error message."""
+
+
+class Setting(Generic[T]):
+    """A setting without its prefix; reading it from `metering_settings` gives the typed value of this moment."""
+
+    def __init__(self, default: T, kind: Kind[T]) -> None:
+        self.default = default
+        self._kind = kind
+        self.name = ""
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self.name = f"{PREFIX}{name}"
+
+    @overload
+    def __get__(self, instance: None, owner: type[object]) -> Setting[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type[object]) -> T: ...
+    def __get__(self, instance: object | None, owner: type[object]) -> Setting[T] | T:
+        if instance is None:
+            return self
+        return _read(self.name, self.default, self._kind)
+
+
+def _read(name: str, default: T, kind: Kind[T]) -> T:
+    value = getattr(django_settings, name, default)
+    try:
+        return kind.parse(value)
+    except (TypeError, ValueError) as error:
+        seen = type(value).__name__ if kind.is_secret else repr(value)
+        message = f"{name} is {seen}, but must be {kind.expected}. Correct it in the Django settings or leave it out."
+        raise ImproperlyConfigured(message) from (None if kind.is_secret else error)
+
+
+def _instance(value: Any, types: type[T] | tuple[type[T], ...]) -> T:
+    if not isinstance(value, types):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _whole_number(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError("bool")
+    return _instance(value, int)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(type(value).__name__)
+    if not 0 <= value < float("inf"):
+        raise ValueError(value)
+    return float(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    stripped = (_instance(item, str).strip() for item in _instance(value, (list, tuple)))
+    return tuple(item for item in stripped if item)
+
+
+def _llm(value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    _instance(value, dict)
+    return {
+        "provider": _instance(value.get("provider"), str),
+        "config": dict(_instance(value.get("config", {}), dict)),
+    }
+
+
+def _optional(types: type[T]) -> Callable[[Any], T | None]:
+    return lambda value: None if value is None else _instance(value, types)
+
+
+_BOOLEAN: Kind[bool] = Kind(lambda value: _instance(value, bool), "True or False")
+_TEXT: Kind[str] = Kind(lambda value: _instance(value, str), "a string")
+_WHOLE_NUMBER: Kind[int] = Kind(_whole_number, "a whole number")
+_SECONDS: Kind[float] = Kind(_seconds, "a number of seconds, 0 or more")
+_KEYS: Kind[tuple[str, ...]] = Kind(
+    _texts, "a list of strings, newest first, or one string with commas between them", is_secret=True
+)
+_LLM: Kind[dict[str, Any] | None] = Kind(_llm, 'None or {"provider": "...", "config": {...}}', is_secret=True)
+_LEGACY_PROVIDER: Kind[str | None] = Kind(_optional(str), "a provider's id, such as openai")
+_LEGACY_CONFIG: Kind[dict[str, Any] | None] = Kind(_optional(dict), "a dictionary", is_secret=True)
+
+
+class MeteringSettings:
+    """The settings, each `AGENTCORE_METERING_<NAME>` in Django's; a wrong type raises ImproperlyConfigured at access."""
+
+    RETENTION_DAYS = Setting(365, _WHOLE_NUMBER)
+    """Days that usage is kept before the clean-up deletes it."""
+
+    CLEANUP_ENABLED = Setting(True, _BOOLEAN)
+    """Whether the periodic clean-up deletes anything."""
+
+    CLEANUP_CRONTAB = Setting("0 2 * * *", _TEXT)
+    """When the clean-up runs: minute, hour, day of month, month, day of week."""
+
+    AGGREGATION_CRONTAB = Setting("5 * * * *", _TEXT)
+    """When closed buckets are aggregated: minute, hour, day of month, month, day of week."""
+
+    AGGREGATION_TIMEZONE = Setting("Asia/Shanghai", _TEXT)
+    """IANA name of the time zone whose days and months the aggregation task means."""
+
+    LLM = Setting[dict[str, Any] | None](None, _LLM)
+    """The configuration of last resort, `{"provider": ..., "config": {...}}`: used where the database has none. None: there is none."""
+
+    ENCRYPTION_KEYS = Setting[tuple[str, ...]]((), _KEYS)
+    """Fernet keys for stored secrets, newest first: the first seals, all of them open. Empty: a key is derived from SECRET_KEY."""
+
+    DATABASE_ALIAS = Setting("default", _TEXT)
+    """The database that usage rows are written to."""
+
+    REDACT_EXCEPTIONS = Setting(True, _BOOLEAN)
+    """Whether secrets in a provider's exception are masked and its chained tracebacks, whose frames hold the key, are cut."""
+
+    READ_WAIT_S = Setting(1.0, _SECONDS)
+    """Seconds that a query on usage waits for this process's own rows that are still on their way; 0: it does not wait."""
+
+    INLINE_WAIT_S = Setting(1.0, _SECONDS)
+    """Seconds that a call waits for its own row where rows are written inline."""
+
+
+metering_settings = MeteringSettings()
+
+
+def legacy_llm_settings() -> dict[str, Any] | None:
+    """The older settings as `{"provider": ..., "config": {...}}`, or None where they name no configuration.
+
+    `LLM_PROVIDER` (`openai` when absent) selects `<PROVIDER>_CONFIG`, for example `AZURE_OPENAI_CONFIG` for `azure_openai`.
+    Raises ImproperlyConfigured where one of the two has the wrong type.
+    """
+    provider = (_read("LLM_PROVIDER", None, _LEGACY_PROVIDER) or "openai").strip().lower()
+    name = f"{provider.upper().replace('-', '_')}_CONFIG"
+    config = _read(name, None, _LEGACY_CONFIG)
+    return {"provider": provider, "config": dict(config)} if config else None
+
+
+def secret_key_material() -> tuple[str | bytes, ...]:
+    """Django's SECRET_KEY and after it SECRET_KEY_FALLBACKS: what keys are derived from where none are configured."""
+    return (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)

@@ -1,0 +1,11 @@
+"""The tables: usage rows (the truth), their aggregated series (a cache), configurations, settings of the app, and prices."""
+
+from __future__ import annotations
+
+from agentcore_metering.adapters.django.models.llm_config import LLMConfig
+from agentcore_metering.adapters.django.models.metering_config import MeteringConfig
+from agentcore_metering.adapters.django.models.price import LLMPrice
+from agentcore_metering.adapters.django.models.series import LLMUsageSeries
+from agentcore_metering.adapters.django.models.usage import LLMUsage
+
+__all__ = ["LLMConfig", "LLMPrice", "LLMUsage", "LLMUsageSeries", "MeteringConfig"]

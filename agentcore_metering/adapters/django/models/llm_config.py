@@ -1,0 +1,128 @@
+"""Owns the configuration row: which provider and model to call, and with which key. Which row a call takes is left to `config`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any, Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agentcore_metering.adapters.django.conf import AUTH_USER_MODEL
+from agentcore_metering.adapters.django.fields import EncryptedConfigField, open_for
+from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, ConfigQuerySet
+
+__all__ = ["LLMConfig"]
+
+
+class LLMConfig(models.Model):
+    """One configuration, of everybody or of one user.
+
+    `config` reads as a plain dictionary with secrets in clear and is stored with them sealed for this row's uuid, scope and user. Where
+    they cannot be opened it is an `UnreadableConfig`.
+    """
+
+    class Scope(models.TextChoices):
+        """Whose configuration it is."""
+
+        GLOBAL = "global", _("Global")
+        USER = "user", _("User")
+
+    MODEL_TYPE_LLM = "llm"
+    MODEL_TYPE_EMBEDDING = "embedding"
+    MODEL_TYPE_IMAGE_GENERATION = "image_generation"
+    MODEL_TYPE_DECISION = "decision"
+    MODEL_TYPES = (MODEL_TYPE_LLM, MODEL_TYPE_EMBEDDING, MODEL_TYPE_IMAGE_GENERATION, MODEL_TYPE_DECISION)
+
+    scope = models.CharField(_("scope"), max_length=20, choices=Scope.choices, db_index=True)
+    user = models.ForeignKey(
+        AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="llm_configs",
+        help_text=_("Whose it is; empty for a global configuration."),
+    )
+    model_type = models.CharField(
+        _("model type"),
+        max_length=30,
+        default=MODEL_TYPE_LLM,
+        db_index=True,
+        help_text=_("llm, embedding, image_generation or decision."),
+    )
+    uuid = models.UUIDField(
+        _("uuid"),
+        default=uuid.uuid4,
+        unique=True,
+        db_index=True,
+        editable=False,
+        help_text=_("What callers and the API name it by."),
+    )
+    provider = models.CharField(
+        _("provider"),
+        max_length=50,
+        default="openai",
+        db_index=True,
+        help_text=_("For example: openai, azure_openai, gemini."),
+    )
+    config = EncryptedConfigField(
+        _("configuration"),
+        default=dict,
+        blank=True,
+        help_text=_("model, api_key, api_base and so on; secrets are stored sealed."),
+    )
+    fallback = models.JSONField(
+        _("fallback"), null=True, blank=True, default=None, help_text=_("Which configurations to try next, and when.")
+    )
+    is_active = models.BooleanField(_("active"), default=True, db_index=True, help_text=_("Whether calls may use it."))
+    is_default = models.BooleanField(
+        _("default"), default=False, db_index=True, help_text=_("The global configuration for calls that name none.")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    objects = ConfigQuerySet.as_manager()
+
+    class Meta:
+        db_table = "agentcore_metering_llm_config"
+        verbose_name = _("LLM configuration")
+        verbose_name_plural = _("LLM configurations")
+        ordering = ["created_at", "id"]
+        permissions = [("manage_config", "Can manage LLM configurations")]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.provider} {self.uuid}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's; the secrets are sealed anew whenever what they are sealed for is saved."""
+        if "config" in self.get_deferred_fields():
+            # Compared with the stored row, because this one's scope or user may have been changed meanwhile.
+            self.config = type(self).objects.using(self._state.db).get(pk=self.pk).config
+        update_fields = kwargs.get("update_fields")
+        if update_fields is not None and not BOUND_COLUMNS.isdisjoint(update_fields):
+            kwargs["update_fields"] = {*update_fields, "config"}
+        super().save(*args, **kwargs)
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        """The loaded row, its secrets compared with it."""
+        row = super().from_db(*args, **kwargs)
+        _compare_binding(row)
+        return row
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Self] | None = None,
+    ) -> None:
+        """As Django's; a deferred `config` comes this way too."""
+        super().refresh_from_db(using, fields, from_queryset)
+        _compare_binding(self)
+
+
+def _compare_binding(row: LLMConfig) -> None:
+    if all(name in row.__dict__ for name in ("config", "uuid", "scope", "user_id")):
+        row.config = open_for(row.config, row)

@@ -1,0 +1,122 @@
+"""The sink that has the row in the database before the call returns, outside the caller's transaction where the database allows.
+
+A thread of its own writes on a connection of its own: the caller's rollback, his broken transaction and his event loop do not reach
+it. Where no other connection can see the database, or the transaction is a test case's, the caller's connection is used.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+
+from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.persistence.rows import usage_row, write_rows
+from agentcore_metering.core.payload import to_json
+from agentcore_metering.core.types import AttemptRecord, AttemptStart
+
+__all__ = ["InlineSink"]
+
+logger = logging.getLogger(__name__)
+
+GIVE_UP_AFTER_S = 5.0
+"""How long a row is tried for when the database is away; exit waits for it."""
+RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+class InlineSink:
+    """Writes each record as it ends; waits for it at most `AGENTCORE_METERING_INLINE_WAIT_S` seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._owner_pid = 0
+
+    def attempt_started(self, start: AttemptStart) -> None:
+        """Nothing: an attempt whose process dies leaves no row in this mode."""
+
+    def attempt_ended(self, record: AttemptRecord) -> None:
+        """Write the record's row. A row that cannot be written is logged whole, at CRITICAL."""
+        alias = metering_settings.DATABASE_ALIAS
+        if _must_share_connection(alias):
+            write_rows([record], alias)
+            return
+        future = self._submit(lambda: _write_or_tell(record, alias))
+        if not _would_wait_for_caller(alias):
+            try:
+                future.result(metering_settings.INLINE_WAIT_S)
+            except FutureTimeoutError:
+                logger.warning("Usage row %s is still being written; the call goes on", record.id)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything submitted so far is written; False when that took longer than `timeout_s`."""
+        try:
+            self._submit(lambda: None).result(timeout_s)
+        except FutureTimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None and self._owner_pid == os.getpid():
+            executor.shutdown(wait=True)
+
+    def _submit(self, work: Callable[[], None]) -> Future[None]:
+        with self._lock:
+            # After a fork the parent's thread does not exist here.
+            if self._executor is None or self._owner_pid != os.getpid():
+                self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agentcore-metering-writer")
+                self._owner_pid = os.getpid()
+            return self._executor.submit(work)
+
+
+def _must_share_connection(alias: str) -> bool:
+    """Whether only the caller's connection will do: in-memory SQLite, or a test case that rolls its transaction back."""
+    connection = connections[alias]
+    if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
+        return True
+    return any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+
+
+def _would_wait_for_caller(alias: str) -> bool:
+    """Whether the caller's open transaction holds the lock that the writer needs: one writer at a time in SQLite."""
+    connection = connections[alias]
+    return connection.vendor == "sqlite" and connection.in_atomic_block
+
+
+def _write_or_tell(record: AttemptRecord, alias: str) -> None:
+    try:
+        _write_with_retries(record, alias)
+    except Exception as exc:  # noqa: BLE001 - the last stop of a record: it is told whole, never lost in silence
+        fields = {
+            field.attname: getattr(usage_row(record), field.attname)
+            for field in usage_row(record)._meta.concrete_fields
+        }
+        logger.critical("Usage row %s could not be written (%s): %s", record.id, exc, json.dumps(to_json(fields)))
+    finally:
+        connections[alias].close()
+
+
+def _write_with_retries(record: AttemptRecord, alias: str) -> None:
+    give_up_at_s = time.monotonic() + GIVE_UP_AFTER_S
+    for delay_s in (*RETRY_DELAYS_S, *[RETRY_DELAYS_S[-1]] * 10):
+        try:
+            write_rows([record], alias)
+        except (OperationalError, InterfaceError) as exc:
+            if time.monotonic() + delay_s > give_up_at_s:
+                raise
+            logger.info("Usage row %s waits for the database: %s", record.id, exc)
+            connections[alias].close()
+            time.sleep(delay_s)
+        else:
+            return
+    raise DatabaseError(f"not written within {GIVE_UP_AFTER_S} s")

@@ -1,0 +1,162 @@
+"""`AttemptRecord` -> `LLMUsage`: the only place that knows both, and the insert that may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from agentcore_metering.adapters.django.models import LLMUsage
+from agentcore_metering.constants import DEFAULT_COST_CURRENCY
+from agentcore_metering.core.payload import to_json
+from agentcore_metering.core.types import AttemptRecord, Cost, Status, UsageSource
+
+__all__ = ["usage_row", "write_rows"]
+
+NUL = "\x00"
+"""PostgreSQL stores it in no text."""
+
+
+def write_rows(records: Iterable[AttemptRecord], using: str) -> None:
+    """Insert the records that are not there yet; a record that already has its row is left as it is."""
+    rows = [usage_row(record) for record in records]
+    with transaction.atomic(using=using):
+        LLMUsage.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+
+
+def usage_row(record: AttemptRecord) -> LLMUsage:
+    """The row of an attempt, not saved. Texts are cut to their columns; a user key that cannot be one is kept in the metadata."""
+    user_pk = _user_pk(record.context.user_id)
+    row = LLMUsage(
+        id=record.id,
+        user_id=user_pk,
+        metadata=_metadata(record, has_user=user_pk is not None),
+        **_identity(record),
+        **_outcome(record),
+        **_tokens(record),
+        **_cost(record.cost),
+        cost_status=record.cost_status.value,
+    )
+    _fit_texts(row)
+    return row
+
+
+def _identity(record: AttemptRecord) -> dict[str, Any]:
+    target, context, trace = record.target, record.context, record.trace
+    return {
+        "call_id": record.call_id,
+        "attempt": record.attempt,
+        "operation": target.operation.value,
+        "provider": target.provider,
+        "model": target.litellm_model,
+        "request_model": target.request_model,
+        "is_streaming": target.is_streaming,
+        "config_uuid": target.config_uuid,
+        "config_scope": target.config_scope.value if target.config_scope else None,
+        "node_name": context.node_name,
+        "source_type": context.source_type,
+        "trace_id": trace.trace_id if trace else None,
+        "span_id": trace.span_id if trace else None,
+        "trace_sampled": trace.is_sampled if trace else None,
+    }
+
+
+def _outcome(record: AttemptRecord) -> dict[str, Any]:
+    facts = record.facts
+    return {
+        "status": record.status.value,
+        "success": record.status is Status.SUCCEEDED,
+        "error": record.failure.message if record.failure else None,
+        "error_type": record.error_type,
+        "response_id": facts.response_id,
+        "response_model": facts.response_model,
+        "finish_reason": facts.finish_reason,
+        "service_tier": facts.service_tier,
+        "started_at": record.started_at,
+        "first_chunk_at": record.first_chunk_at,
+        "ended_at": record.ended_at,
+        "created_at": record.ended_at,
+    }
+
+
+def _tokens(record: AttemptRecord) -> dict[str, Any]:
+    usage = record.facts.usage
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "cached_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "usage_source": usage.source.value,
+        "usage_raw": dict(usage.raw) if usage.raw is not None and usage.source is UsageSource.PROVIDER else None,
+    }
+
+
+def _cost(cost: Cost | None) -> dict[str, Any]:
+    if cost is None:
+        return {"cost": None, "cost_currency": DEFAULT_COST_CURRENCY}
+    return {
+        "cost": cost.amount,
+        "cost_currency": cost.currency,
+        "cost_source": cost.source.value,
+        "computed_cost": cost.computed_amount,
+        "price_snapshot": _price_snapshot(cost),
+    }
+
+
+def _price_snapshot(cost: Cost) -> dict[str, Any] | None:
+    """The unit prices as exact decimal strings per token: enough to compute the cost again from the row alone."""
+    if cost.price is None:
+        return None
+    return {
+        "currency": cost.price.currency,
+        "version": cost.price.version,
+        "source": cost.price.source.value,
+        "per_token": {token_class.value: format(price, "f") for token_class, price in cost.price.unit_prices.items()},
+    }
+
+
+def _metadata(record: AttemptRecord, *, has_user: bool) -> dict[str, Any]:
+    context = record.context
+    own = {
+        "node_name": context.node_name,
+        "source_type": context.source_type,
+        "source_path": context.source_path,
+        "source_task_id": context.source_task_id,
+        "response_model": record.facts.response_model,
+        "usage_anomalies": list(record.facts.usage.anomalies) or None,
+        "unresolved_user_id": None if has_user or context.user_id is None else str(context.user_id),
+        **record.notes,
+    }
+    # The host's own keys last, as existing projects rely on; the columns keep what they may cover here.
+    metadata: dict[str, Any] = _without_nul(to_json({**own, **context.metadata}))
+    return metadata
+
+
+def _user_pk(user_id: Any) -> Any:
+    if user_id is None:
+        return None
+    try:
+        return LLMUsage._meta.get_field("user").target_field.to_python(user_id)
+    except ValidationError:
+        return None
+
+
+def _fit_texts(row: LLMUsage) -> None:
+    for field in row._meta.concrete_fields:
+        value = getattr(row, field.attname)
+        if isinstance(value, str) and isinstance(field, (models.CharField, models.TextField)):
+            setattr(row, field.attname, value.replace(NUL, "")[: field.max_length])
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(NUL, "")
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    return value

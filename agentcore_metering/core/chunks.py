@@ -1,0 +1,129 @@
+"""A provider's stream chunks -> text deltas for the caller, and the facts of the whole: pure, no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from agentcore_metering.core.payload import first, read, read_int
+from agentcore_metering.core.responses import read_tool_calls, reported_cost
+from agentcore_metering.core.types import NO_USAGE, ResponseFacts, UsageSource
+from agentcore_metering.core.usage import extract_usage
+
+__all__ = ["Delta", "StreamAccumulator"]
+
+Delta = tuple[Literal["content", "reasoning"], str]
+"""What the caller of a stream gets: the kind, and text byte for byte as the provider sent it."""
+
+
+class StreamAccumulator:
+    """Takes chunks one by one; knows at any moment what an interrupted stream has given so far."""
+
+    def __init__(self) -> None:
+        self.content: list[str] = []
+        self.reasoning: list[str] = []
+        self.finish_reason: str | None = None
+        self._tool_calls: dict[int, dict[str, str]] = {}
+        self._usage = NO_USAGE
+        self._provider_cost: Decimal | None = None
+        self._response_id: str | None = None
+        self._response_model: str | None = None
+        self._service_tier: str | None = None
+
+    def feed(self, chunk: Any) -> list[Delta]:
+        """The text in this chunk, reasoning before content; empty strings are skipped, white space is kept."""
+        self._note_facts(chunk)
+        choice = first(read(chunk, "choices"))
+        if choice is None:
+            return []
+        self.finish_reason = read(choice, "finish_reason") or self.finish_reason
+        # Some gateways send whole messages where a delta belongs.
+        delta = read(choice, "delta", "message")
+        self._note_tool_calls(read(delta, "tool_calls"))
+        deltas: list[Delta] = []
+        reasoning = _text(read(delta, "reasoning_content", "reasoning"))
+        if reasoning:
+            self.reasoning.append(reasoning)
+            deltas.append(("reasoning", reasoning))
+        content = _text(read(delta, "content"))
+        if content:
+            self.content.append(content)
+            deltas.append(("content", content))
+        return deltas
+
+    def trust_only(self, provider_chunks: Iterable[Any]) -> None:
+        """Hold what was fed against the chunks as the provider sent them.
+
+        LiteLLM counts tokens itself when no chunk has usage, and writes its own list price into the last chunk's `usage.cost`;
+        neither is marked. Only what stands in a provider's own chunk is the provider's.
+        """
+        usages = [usage for usage in (read(chunk, "usage") for chunk in provider_chunks) if usage is not None]
+        own = [usage for usage in usages if extract_usage(usage).source is UsageSource.PROVIDER]
+        if not own:
+            self._usage = NO_USAGE
+        costs = [cost for cost in map(reported_cost, own) if cost is not None]
+        self._provider_cost = costs[-1] if costs else None
+
+    @property
+    def text(self) -> str:
+        """All text so far, reasoning first: what output tokens are estimated from."""
+        return "".join(self.reasoning) + "".join(self.content)
+
+    @property
+    def tool_calls(self) -> tuple[Mapping[str, Any], ...]:
+        """The tool calls, put together from their deltas."""
+        calls = [
+            {"id": call["id"] or None, "function": {"name": call["name"], "arguments": call["arguments"] or None}}
+            for _, call in sorted(self._tool_calls.items())
+        ]
+        return read_tool_calls(calls)
+
+    @property
+    def facts(self) -> ResponseFacts:
+        """What the stream has said of itself so far."""
+        return ResponseFacts(
+            usage=self._usage,
+            provider_cost=self._provider_cost,
+            response_id=self._response_id,
+            response_model=self._response_model,
+            finish_reason=self.finish_reason,
+            service_tier=self._service_tier,
+        )
+
+    def _note_facts(self, chunk: Any) -> None:
+        self._response_id = self._response_id or read(chunk, "id")
+        self._response_model = self._response_model or read(chunk, "model")
+        self._service_tier = read(chunk, "service_tier") or self._service_tier
+        payload = read(chunk, "usage")
+        # Any chunk may carry it: OpenAI's last has no choices, others repeat running totals, some send it before the end.
+        if payload is not None:
+            usage = extract_usage(payload)
+            if usage.source is UsageSource.PROVIDER and usage.total_tokens >= self._usage.total_tokens:
+                self._usage = usage
+                self._provider_cost = reported_cost(payload)
+
+    def _note_tool_calls(self, deltas: Any) -> None:
+        if not isinstance(deltas, (list, tuple)):
+            return
+        for position, delta in enumerate(deltas):
+            index = read_int(delta, "index")
+            call = self._tool_calls.setdefault(
+                position if index is None else index, {"id": "", "name": "", "arguments": ""}
+            )
+            call["id"] = read(delta, "id") or call["id"]
+            function = read(delta, "function")
+            call["name"] += read(function, "name") or ""
+            call["arguments"] += read(function, "arguments") or ""
+
+
+def _text(value: Any) -> str:
+    """Text out of the shapes in which gateways send it: str, a part, or a list of parts."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        return "".join(_text(part) for part in value)
+    if value is None:
+        return ""
+    inner = read(value, "text", "content", "value")
+    return _text(inner)

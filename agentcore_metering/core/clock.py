@@ -1,0 +1,24 @@
+"""The system's time as a `Clock`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+__all__ = ["SystemClock"]
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        """Seconds by the performance counter, which no clock step moves."""
+        return time.perf_counter()
+
+    def sleep(self, delay_s: float) -> None:
+        """Block this thread for `delay_s` seconds."""
+        time.sleep(delay_s)

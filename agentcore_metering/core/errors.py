@@ -1,0 +1,89 @@
+"""Everything that this package raises, as one tree. A provider's own exception is not in it: it passes through.
+
+MeteringError
+ +-- RequestError            (ValueError)  the call's arguments cannot be sent
+ +-- ConfigError             (ValueError)  a configuration cannot be used
+ |    +-- ConfigNotFound                   no configuration where one was looked for
+ |    +-- SecretUnavailable                its secret cannot be decrypted
+ +-- UnusableAnswer          (ValueError)  the provider answered, and billed, but not usably
+ |    +-- EmptyResponse                    no text and no tool call
+ |    +-- InvalidJSON                      not a JSON object, after every attempt
+ +-- LLMProviderError                      the opt-in translation of a provider's exception
+
+Each class has a stable `code`. The ValueError bases are what existing projects catch.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ConfigError",
+    "ConfigNotFound",
+    "EmptyResponse",
+    "InvalidJSON",
+    "LLMProviderError",
+    "MeteringError",
+    "RequestError",
+    "SecretUnavailable",
+    "UnusableAnswer",
+]
+
+
+class MeteringError(Exception):
+    """Root of what this package raises."""
+
+    code: ClassVar[str] = "metering_error"
+
+
+class RequestError(MeteringError, ValueError):
+    """The call's arguments cannot be sent."""
+
+    code = "invalid_request"
+
+
+class ConfigError(MeteringError, ValueError):
+    """A configuration cannot be used: a key is missing or has an impossible value."""
+
+    code = "config_invalid"
+
+
+class ConfigNotFound(ConfigError):
+    """No configuration in the places that were looked at."""
+
+    code = "config_not_found"
+
+
+class SecretUnavailable(ConfigError):
+    """A stored secret cannot be decrypted with the keys at hand, or belongs to another row."""
+
+    code = "secret_unavailable"
+
+
+class UnusableAnswer(MeteringError, ValueError):
+    """The provider answered, and may have billed, but the answer is of no use to the caller."""
+
+    code = "unusable_answer"
+
+
+class EmptyResponse(UnusableAnswer):
+    """Neither text nor a tool call."""
+
+    code = "empty_response"
+
+
+class InvalidJSON(UnusableAnswer):
+    """JSON mode was asked for and the text is not, and could not be repaired into, a JSON object."""
+
+    code = "invalid_json"
+
+
+class LLMProviderError(MeteringError):
+    """A provider's exception in words for an end user; the original is its `__cause__`."""
+
+    code = "llm_provider_error"
+
+    def __init__(self, error_key: str, message: str) -> None:
+        super().__init__(message)
+        self.error_key = error_key
+        """A stable key such as `rate_limit`; see `FailureKind`."""

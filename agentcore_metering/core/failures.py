@@ -1,0 +1,211 @@
+"""Exception -> `Failure`: what went wrong, whether to try again, and a text without secrets.
+
+One table serves retries, `error.type` and the words for end users. Classes are told by name and status code, never by the words of
+a message: LiteLLM, the SDKs under it and HTTP clients each have their own class of the same name.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
+from agentcore_metering.core.payload import read
+from agentcore_metering.core.types import Failure, FailureKind
+
+__all__ = ["classify", "redact", "scrub_exception"]
+
+MAX_MESSAGE_CHARS = 2_000
+MASK = "***"
+MIN_SECRET_CHARS = 4
+"""Shorter values are not masked: replacing every `1` would destroy the text and protect nothing."""
+
+_BY_CLASS_NAME: dict[str, FailureKind] = {
+    "AuthenticationError": FailureKind.INVALID_API_KEY,
+    "PermissionDeniedError": FailureKind.PERMISSION_DENIED,
+    "NotFoundError": FailureKind.NOT_FOUND,
+    "RateLimitError": FailureKind.RATE_LIMIT,
+    "Timeout": FailureKind.TIMEOUT,
+    "TimeoutError": FailureKind.TIMEOUT,
+    "APITimeoutError": FailureKind.TIMEOUT,
+    "ReadTimeout": FailureKind.TIMEOUT,
+    "ConnectTimeout": FailureKind.TIMEOUT,
+    "APIConnectionError": FailureKind.NETWORK_ERROR,
+    "ConnectError": FailureKind.NETWORK_ERROR,
+    "ReadError": FailureKind.NETWORK_ERROR,
+    "RemoteProtocolError": FailureKind.NETWORK_ERROR,
+    "ConnectionError": FailureKind.NETWORK_ERROR,
+    "ConnectionResetError": FailureKind.NETWORK_ERROR,
+    "MidStreamFallbackError": FailureKind.NETWORK_ERROR,
+    "BadRequestError": FailureKind.BAD_REQUEST,
+    "UnprocessableEntityError": FailureKind.BAD_REQUEST,
+    "ContentPolicyViolationError": FailureKind.CONTENT_POLICY,
+    "InternalServerError": FailureKind.UPSTREAM_ERROR,
+    "ServiceUnavailableError": FailureKind.UPSTREAM_ERROR,
+    "BadGatewayError": FailureKind.UPSTREAM_ERROR,
+}
+
+_BY_STATUS: dict[int, FailureKind] = {
+    401: FailureKind.INVALID_API_KEY,
+    402: FailureKind.INSUFFICIENT_BALANCE,
+    403: FailureKind.PERMISSION_DENIED,
+    404: FailureKind.NOT_FOUND,
+    408: FailureKind.TIMEOUT,
+    429: FailureKind.RATE_LIMIT,
+}
+
+_PERMANENT = frozenset(
+    {
+        "AuthenticationError",
+        "BadRequestError",
+        "ContentPolicyViolationError",
+        "NotFoundError",
+        "PermissionDeniedError",
+        "UnprocessableEntityError",
+        "ValidationError",
+    }
+)
+_TRANSIENT_KINDS = frozenset(
+    {FailureKind.TIMEOUT, FailureKind.NETWORK_ERROR, FailureKind.RATE_LIMIT, FailureKind.UPSTREAM_ERROR}
+)
+
+_SECRET_SHAPES = re.compile(
+    r"""(?x)
+    (?: \b(?:sk|pk|rk|gsk|xai|nvapi|r8|hf|AIza)[-_]?[A-Za-z0-9_\-]{12,} )          # well-known key prefixes
+  | (?: (?<=Bearer\s)[A-Za-z0-9._~+/\-]{8,}=* )                                     # authorization headers
+  | (?: (?<=[?&]key=)[^&\s"']{4,} )                                                 # keys in a URL's query
+    """
+)
+
+
+def classify(exc: BaseException, secrets: Iterable[str] = (), now: datetime | None = None) -> Failure:
+    """What `exc` means. Its text is redacted of `secrets` and of anything shaped like a key, and bounded.
+
+    `now` turns a Retry-After date into seconds; without it only a number of seconds is understood.
+    """
+    exc = _unwrapped(exc)
+    kind = _kind(exc)
+    return Failure(
+        kind=kind,
+        error_type=_error_type(exc),
+        message=redact(str(exc), secrets),
+        is_retryable=_is_retryable(exc, kind),
+        retry_after_s=_retry_after_s(exc, now),
+    )
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` with every secret masked, also in its URL-quoted and base64 forms, cut to 2,000 characters."""
+    for form in _forms(secrets):
+        text = text.replace(form, MASK)
+    return _SECRET_SHAPES.sub(MASK, text)[:MAX_MESSAGE_CHARS]
+
+
+def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
+    """Mask secrets in the exception's own texts and cut its traceback and chain, whose frames hold the key in their locals.
+
+    The exception stays the same object of the same type.
+    """
+    known = tuple(secrets)
+    if any(form in str(exc) for form in _forms(known)):
+        exc.args = tuple(redact(arg, known) if isinstance(arg, str) else arg for arg in exc.args)
+    for name, value in list(vars(exc).items()):
+        if isinstance(value, str) and any(form in value for form in _forms(known)):
+            setattr(exc, name, redact(value, known))
+    exc.__traceback__ = None
+    exc.__cause__ = None
+    exc.__context__ = None
+
+
+def _forms(secrets: Iterable[str]) -> Iterator[str]:
+    for secret in secrets:
+        if len(secret) >= MIN_SECRET_CHARS:
+            yield secret
+            yield quote(secret, safe="")
+            yield base64.b64encode(secret.encode()).decode().rstrip("=")
+
+
+def _kind(exc: BaseException) -> FailureKind:
+    if isinstance(exc, EmptyResponse):
+        return FailureKind.EMPTY_RESPONSE
+    if isinstance(exc, InvalidJSON):
+        return FailureKind.INVALID_JSON
+    for error in _chain(exc):
+        status = _status_code(error)
+        # A telling status wins: LiteLLM wraps some providers' 403 in a BadRequestError.
+        kind = _BY_STATUS.get(status or 0) or _BY_CLASS_NAME.get(type(error).__name__)
+        if kind is None and status is not None:
+            kind = FailureKind.UPSTREAM_ERROR if status >= 500 else FailureKind.UNKNOWN
+        if kind is not None:
+            return kind
+    return FailureKind.UNKNOWN
+
+
+def _error_type(exc: BaseException) -> str:
+    code = getattr(exc, "code", None) if isinstance(exc, (EmptyResponse, InvalidJSON)) else None
+    return code or type(exc).__name__
+
+
+def _is_retryable(exc: BaseException, kind: FailureKind) -> bool:
+    if not isinstance(exc, Exception) or type(exc).__name__ in _PERMANENT:
+        return False
+    status = _status_code(exc)
+    if status is not None:
+        return status in (408, 429) or status >= 500
+    return kind in _TRANSIENT_KINDS
+
+
+def _unwrapped(exc: BaseException) -> BaseException:
+    """The error inside LiteLLM's wrapper for streams, which hides a rate limit that came before the first chunk."""
+    inner = getattr(exc, "original_exception", None)
+    return inner if isinstance(inner, BaseException) else exc
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = exc
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__
+
+
+def _status_code(exc: BaseException) -> int | None:
+    for value in (getattr(exc, "status_code", None), read(getattr(exc, "response", None), "status_code")):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _retry_after_s(exc: BaseException, now: datetime | None) -> float | None:
+    """Seconds that the provider asks to wait, by RFC 9110 section 10.2.3: a number, or a date."""
+    text = _header(exc, "retry-after")
+    if text is None:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (at - now).total_seconds()) if now is not None and at.tzinfo is not None else None
+
+
+def _header(exc: BaseException, name: str) -> str | None:
+    sources: tuple[Any, ...] = (
+        getattr(exc, "headers", None),
+        getattr(exc, "litellm_response_headers", None),
+        read(getattr(exc, "response", None), "headers"),
+    )
+    for headers in sources:
+        value = headers.get(name) if hasattr(headers, "get") else None
+        if value is not None:
+            return str(value)
+    return None

@@ -1,0 +1,270 @@
+"""One call in progress: begin, attempts, and exactly one end. Derives the records and tells observer and sink.
+
+Whatever fails in them is contained here; the caller's result or exception is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from agentcore_metering.core.containment import contained
+from agentcore_metering.core.ports import (
+    CallObservation,
+    CallObserver,
+    Clock,
+    CompletionBackend,
+    PriceSource,
+    RecordSink,
+)
+from agentcore_metering.core.pricing import price_attempt
+from agentcore_metering.core.types import (
+    EMPTY,
+    AttemptRecord,
+    AttemptStart,
+    CallContext,
+    CallRecord,
+    CallRequest,
+    Cost,
+    CostStatus,
+    Failure,
+    ResponseFacts,
+    Status,
+    TraceLink,
+    UsageSource,
+)
+
+__all__ = ["Attempt", "Call", "CallServices", "uuid7"]
+
+AttemptListener = Callable[[AttemptRecord], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CallServices:
+    """What every call needs from outside."""
+
+    backend: CompletionBackend
+    observer: CallObserver
+    sink: RecordSink
+    prices: PriceSource
+    clock: Clock
+
+
+class Call:
+    """One call, from the moment the caller asked for it."""
+
+    def __init__(
+        self,
+        services: CallServices,
+        request: CallRequest,
+        context: CallContext,
+        on_attempt: AttemptListener | None = None,
+    ) -> None:
+        self.services = services
+        self.request = request
+        self.context = context
+        self._on_attempt = on_attempt
+        self._started_at = services.clock.now()
+        self._started_s = services.clock.monotonic_s()
+        self._attempts: list[AttemptRecord] = []
+        self._attempts_begun = 0
+        self._id = uuid7()
+        self._has_ended = False
+        self._first_sent_s: float | None = None
+        self._first_chunk_s: float | None = None
+        self.chunk_intervals_s: list[float] = []
+        self._observation: CallObservation = _Unobserved()
+        with contained("telemetry"):
+            self._observation = services.observer.call_started(request, context, self._started_at)
+        self.trace = self._read_trace()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the call began."""
+        return self.services.clock.monotonic_s() - self._started_s
+
+    def begin_attempt(self) -> Attempt:
+        """The next attempt, about to be sent. The first one's id is the call's."""
+        self._attempts_begun += 1
+        if self._first_sent_s is None:
+            self._first_sent_s = self.elapsed_s
+        start = AttemptStart(
+            id=self._id if self._attempts_begun == 1 else uuid7(),
+            call_id=self._id,
+            attempt=self._attempts_begun,
+            target=self.request.target,
+            context=self.context,
+            started_at=self.services.clock.now(),
+            trace=self.trace,
+        )
+        with contained("persistence"):
+            self.services.sink.attempt_started(start)
+        return Attempt(self, start)
+
+    @contextmanager
+    def activate(self) -> Iterator[None]:
+        """A context in which the provider is called with the call's span current; see `CallObservation.activate`."""
+        scope: AbstractContextManager[None] | None = None
+        with contained("telemetry"):
+            entering = self._observation.activate()
+            entering.__enter__()
+            scope = entering
+        try:
+            yield
+        finally:
+            if scope is not None:
+                with contained("telemetry"):
+                    scope.__exit__(None, None, None)
+
+    def note_first_chunk(self) -> None:
+        """The caller is about to get his first text."""
+        if self._first_chunk_s is None and self._first_sent_s is not None:
+            self._first_chunk_s = self.elapsed_s - self._first_sent_s
+
+    def end(self, status: Status, failure: Failure | None = None) -> None:
+        """The call is over. Only the first end counts."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        record = CallRecord(
+            call_id=self._id,
+            request=self.request,
+            context=self.context,
+            status=status,
+            started_at=self._started_at,
+            duration_s=self.elapsed_s,
+            attempts=tuple(self._attempts),
+            failure=failure,
+            time_to_first_chunk_s=self._first_chunk_s,
+            chunk_intervals_s=tuple(self.chunk_intervals_s),
+        )
+        with contained("telemetry"):
+            self._observation.call_ended(record)
+
+    def attempt_ended(self, record: AttemptRecord, *, will_retry: bool) -> None:
+        """Take an attempt's record to everyone who waits for it."""
+        self._attempts.append(record)
+        with contained("persistence"):
+            self.services.sink.attempt_ended(record)
+        with contained("telemetry"):
+            self._observation.attempt_ended(record, will_retry=will_retry)
+        if self._on_attempt is not None:
+            with contained("state"):
+                self._on_attempt(record)
+
+    def _read_trace(self) -> TraceLink | None:
+        with contained("telemetry"):
+            return self._observation.trace
+        return None
+
+
+class Attempt:
+    """One request to the provider, from just before it is sent."""
+
+    def __init__(self, call: Call, start: AttemptStart) -> None:
+        self._call = call
+        self._start = start
+        self._started_s = call.services.clock.monotonic_s()
+        self._first_chunk_s: float | None = None
+        self._record: AttemptRecord | None = None
+
+    @property
+    def number(self) -> int:
+        """1 for the first attempt of the call."""
+        return self._start.attempt
+
+    def note_first_chunk(self) -> None:
+        """The first text has come."""
+        if self._first_chunk_s is None:
+            self._first_chunk_s = self._elapsed_s
+            self._call.note_first_chunk()
+
+    def succeed(self, facts: ResponseFacts, notes: Mapping[str, Any] = EMPTY) -> AttemptRecord:
+        """A usable answer has come to its end."""
+        return self._end(Status.SUCCEEDED, facts, notes=notes)
+
+    def fail(
+        self,
+        failure: Failure,
+        facts: ResponseFacts | None = None,
+        notes: Mapping[str, Any] = EMPTY,
+        *,
+        will_retry: bool = False,
+    ) -> AttemptRecord:
+        """No usable answer; `facts` is what came of it all the same."""
+        return self._end(Status.FAILED, facts or ResponseFacts(), failure=failure, notes=notes, will_retry=will_retry)
+
+    def cancel(self, facts: ResponseFacts | None = None) -> AttemptRecord:
+        """The caller left before the end."""
+        return self._end(Status.CANCELLED, facts or ResponseFacts())
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._call.services.clock.monotonic_s() - self._started_s
+
+    def _end(
+        self,
+        status: Status,
+        facts: ResponseFacts,
+        *,
+        failure: Failure | None = None,
+        notes: Mapping[str, Any] = EMPTY,
+        will_retry: bool = False,
+    ) -> AttemptRecord:
+        if self._record is not None:
+            return self._record
+        duration_s = self._elapsed_s
+        cost, cost_status = self._price(facts)
+        start = self._start
+        self._record = AttemptRecord(
+            id=start.id,
+            call_id=start.call_id,
+            attempt=start.attempt,
+            target=start.target,
+            context=start.context,
+            status=status,
+            started_at=start.started_at,
+            duration_s=duration_s,
+            time_to_first_chunk_s=self._first_chunk_s,
+            failure=failure,
+            facts=facts,
+            cost=cost,
+            cost_status=cost_status,
+            trace=start.trace,
+            notes=notes,
+        )
+        self._call.attempt_ended(self._record, will_retry=will_retry)
+        return self._record
+
+    def _price(self, facts: ResponseFacts) -> tuple[Cost | None, CostStatus]:
+        with contained("pricing"):
+            return price_attempt(self._start.target, facts, self._call.services.prices, self._start.started_at)
+        has_usage = facts.usage.source is not UsageSource.NONE
+        return None, CostStatus.UNPRICED if has_usage else CostStatus.NO_USAGE
+
+
+class _Unobserved:
+    """The observation of a call whose observer failed at its start."""
+
+    trace: TraceLink | None = None
+
+    def activate(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def attempt_ended(self, record: AttemptRecord, *, will_retry: bool) -> None:
+        """Nobody to tell."""
+
+    def call_ended(self, record: CallRecord) -> None:
+        """Nobody to tell."""
+
+
+def uuid7() -> UUID:
+    """A time-ordered UUID (RFC 9562 version 7): 48 bits of Unix milliseconds, then random bits."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)

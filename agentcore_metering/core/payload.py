@@ -1,0 +1,52 @@
+"""Reading what providers send: answers come as objects, as dicts, or as a mixture of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+__all__ = ["first", "read", "read_int", "to_json"]
+
+
+def read(payload: Any, *names: str) -> Any:
+    """The first of the fields `names` that is there and not None, from an object or a dict; else None."""
+    for name in names:
+        value = payload.get(name) if isinstance(payload, Mapping) else getattr(payload, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def read_int(payload: Any, *names: str) -> int | None:
+    """The first of the fields that holds a whole number, or None. A bool, NaN or text is no number of tokens."""
+    for name in names:
+        value = read(payload, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            continue
+        return int(value)
+    return None
+
+
+def first(items: Any) -> Any:
+    """The first item of a list-like payload, or None when it is empty or no list."""
+    return items[0] if isinstance(items, (list, tuple)) and items else None
+
+
+def to_json(payload: Any) -> Any:
+    """`payload` as plain JSON values without its None fields; what JSON cannot hold becomes its text."""
+    if payload is None or isinstance(payload, (bool, int, str)):
+        return payload
+    if isinstance(payload, float):
+        return payload if math.isfinite(payload) else str(payload)
+    if isinstance(payload, Decimal):
+        return str(payload)
+    if isinstance(payload, Mapping):
+        return {str(key): to_json(value) for key, value in payload.items() if value is not None}
+    if isinstance(payload, (list, tuple, set, frozenset)):
+        return [to_json(item) for item in payload]
+    dump = getattr(payload, "model_dump", None)
+    if callable(dump):
+        return to_json(dump())
+    return str(payload)

@@ -1,0 +1,95 @@
+"""What the core needs from outside, as Protocols. Adapters implement them; tests pass fakes; runtime.py joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from agentcore_metering.core.types import (
+    AttemptRecord,
+    AttemptStart,
+    CallContext,
+    CallRecord,
+    CallRequest,
+    ModelTarget,
+    Price,
+    TraceLink,
+)
+
+__all__ = [
+    "CallObservation",
+    "CallObserver",
+    "Clock",
+    "CompletionBackend",
+    "PriceSource",
+    "RecordSink",
+]
+
+
+class Clock(Protocol):
+    """Time, so that tests can make it stand still."""
+
+    def now(self) -> datetime:
+        """The wall clock: aware, UTC."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back; only differences mean anything."""
+
+    def sleep(self, delay_s: float) -> None:
+        """Wait for `delay_s` seconds."""
+
+
+class CompletionBackend(Protocol):
+    """The way to the providers. Its exceptions are theirs."""
+
+    def complete(self, arguments: Mapping[str, Any]) -> Any:
+        """The answer, or with `stream=True` an iterator of chunks."""
+
+    def count_tokens(self, model: str, *, text: str | None = None, messages: Any = None) -> int | None:
+        """Tokens that `model` would count, or None when that cannot be told."""
+
+
+class PriceSource(Protocol):
+    """Unit prices by model and time."""
+
+    def price_of(self, target: ModelTarget, response_model: str | None, at: datetime) -> Price | None:
+        """The price in force at the time `at` for what was asked (`target`) and served, or None when it is unknown."""
+
+
+class CallObservation(Protocol):
+    """One call in the eyes of an observer. No method may raise into a call; the lifecycle contains what does."""
+
+    @property
+    def trace(self) -> TraceLink | None:
+        """The span of this call, or None where nothing is traced."""
+
+    def activate(self) -> AbstractContextManager[None]:
+        """A context in which the provider is called: the call's span is current, other LLM instrumentations are silent.
+
+        Entered anew for each piece of work and left before control goes back to the caller, so nothing leaks into his context.
+        """
+
+    def attempt_ended(self, record: AttemptRecord, *, will_retry: bool) -> None:
+        """One attempt has ended; with `will_retry` another one of the same call follows."""
+
+    def call_ended(self, record: CallRecord) -> None:
+        """The call has ended; called exactly once."""
+
+
+class CallObserver(Protocol):
+    """Sees every call begin: telemetry."""
+
+    def call_started(self, request: CallRequest, context: CallContext, started_at: datetime) -> CallObservation:
+        """The observation of a call that begins now."""
+
+
+class RecordSink(Protocol):
+    """Where records become rows. May drop nothing and may not raise."""
+
+    def attempt_started(self, start: AttemptStart) -> None:
+        """An attempt is about to be sent."""
+
+    def attempt_ended(self, record: AttemptRecord) -> None:
+        """An attempt has ended: exactly one row follows, whatever becomes of the caller's transaction."""

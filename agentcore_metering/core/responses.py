@@ -1,0 +1,109 @@
+"""A whole answer -> `Reply`: text, tool calls, finish reason and the facts for its record; and what makes an answer usable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from agentcore_metering.core.errors import EmptyResponse
+from agentcore_metering.core.payload import first, read
+from agentcore_metering.core.types import ResponseFacts
+from agentcore_metering.core.usage import extract_usage
+
+__all__ = ["Reply", "read_reply", "read_tool_calls", "reported_cost", "require_content"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model said."""
+
+    text: str = field(repr=False)
+    """Byte for byte as it came; "" when there was none."""
+    tool_calls: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    """As `{"id", "type", "function": {"name", "arguments"}}` with `arguments` as JSON text."""
+    reasoning: str | None = field(default=None, repr=False)
+    finish_reason: str | None = None
+    facts: ResponseFacts = field(default_factory=ResponseFacts)
+
+
+def read_reply(response: Any) -> Reply:
+    """The reply in a chat completion.
+
+    Raises:
+        EmptyResponse: there is no response, or no choice or message in it. Its tokens, if any, are read by the caller all the same.
+    """
+    if response is None:
+        raise EmptyResponse("LLM service returned None response")
+    choice = first(read(response, "choices"))
+    message = read(choice, "message")
+    if message is None:
+        raise EmptyResponse(f"LLM returned empty response (no message in it; model={read(response, 'model')!r})")
+    text = read(message, "content")
+    return Reply(
+        text=text if isinstance(text, str) else "",
+        tool_calls=read_tool_calls(read(message, "tool_calls")),
+        reasoning=read(message, "reasoning_content", "reasoning"),
+        finish_reason=read(choice, "finish_reason"),
+        facts=read_facts(response),
+    )
+
+
+def read_facts(response: Any) -> ResponseFacts:
+    """What the answer says of itself; every field None, and no usage, where it says nothing."""
+    usage = read(response, "usage")
+    return ResponseFacts(
+        usage=extract_usage(usage),
+        provider_cost=reported_cost(usage),
+        response_id=_text(read(response, "id")),
+        response_model=_text(read(response, "model")),
+        finish_reason=_text(read(first(read(response, "choices")), "finish_reason")),
+        service_tier=_text(read(response, "service_tier")),
+    )
+
+
+def reported_cost(usage: Any) -> Decimal | None:
+    """The cost in USD that the provider put into its usage object (`cost`, as OpenRouter does), or None."""
+    value = read(usage, "cost")
+    if value is None or isinstance(value, (bool, Mapping)):
+        return None
+    try:
+        cost = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return cost if cost.is_finite() and cost >= 0 else None
+
+
+def read_tool_calls(calls: Any) -> tuple[Mapping[str, Any], ...]:
+    """Tool calls as plain dicts; those without a function name are dropped, missing arguments become `{}`."""
+    if not isinstance(calls, (list, tuple)):
+        return ()
+    found = []
+    for call in calls:
+        function = read(call, "function")
+        name = read(function, "name")
+        if name:
+            arguments = read(function, "arguments")
+            function_dict = {"name": str(name), "arguments": arguments if isinstance(arguments, str) else "{}"}
+            found.append({"id": read(call, "id"), "type": "function", "function": function_dict})
+    return tuple(found)
+
+
+def require_content(reply: Reply) -> str:
+    """The reply's text, which may be blank only beside a tool call.
+
+    Raises:
+        EmptyResponse: neither text nor tool call.
+    """
+    if not reply.text.strip() and not reply.tool_calls:
+        reasoning = reply.reasoning or ""
+        raise EmptyResponse(
+            f"LLM returned empty response (finish_reason={reply.finish_reason} has_reasoning_content={bool(reasoning)} "
+            f"reasoning_len={len(reasoning)} model={reply.facts.response_model})"
+        )
+    return reply.text
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,361 @@
+"""The values that travel through a call: frozen, slotted, framework-free.
+
+One call gives one `CallRecord` with one `AttemptRecord` for each request to the provider. Span, metrics and database row are all
+derived from these two and from nothing else. Nothing in a record is secret: keys and message contents live in `CallRequest` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+__all__ = [
+    "AttemptRecord",
+    "AttemptStart",
+    "CallContext",
+    "CallRecord",
+    "CallRequest",
+    "ConfigScope",
+    "Cost",
+    "CostSource",
+    "CostStatus",
+    "Failure",
+    "FailureKind",
+    "ModelConfig",
+    "ModelTarget",
+    "Operation",
+    "Price",
+    "ResponseFacts",
+    "Status",
+    "TokenClass",
+    "TraceLink",
+    "Usage",
+    "UsageSource",
+]
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class Operation(StrEnum):
+    """`gen_ai.operation.name` of the GenAI semantic conventions."""
+
+    CHAT = "chat"
+    TEXT_COMPLETION = "text_completion"
+    EMBEDDINGS = "embeddings"
+    GENERATE_CONTENT = "generate_content"
+
+
+class Status(StrEnum):
+    """How an attempt or a call ended. `INTERRUPTED`: its process died before it could say."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+class UsageSource(StrEnum):
+    """Who counted the tokens: the provider, we (marked as an estimate), or nobody."""
+
+    PROVIDER = "provider"
+    ESTIMATED = "estimated"
+    NONE = "none"
+
+
+class CostSource(StrEnum):
+    """Whose figure the cost is: the provider's own, an operator's price, or LiteLLM's bundled price map."""
+
+    PROVIDER = "provider"
+    OPERATOR = "operator"
+    PRICE_MAP = "price_map"
+
+
+class CostStatus(StrEnum):
+    """What is known of the cost. `FREE` is a known zero; `UNPRICED` is tokens without a price; `NO_USAGE` is nothing to price."""
+
+    PRICED = "priced"
+    FREE = "free"
+    UNPRICED = "unpriced"
+    NO_USAGE = "no_usage"
+
+
+class ConfigScope(StrEnum):
+    """Where a configuration was found."""
+
+    USER = "user"
+    GLOBAL = "global"
+    SETTINGS = "settings"
+
+
+class TokenClass(StrEnum):
+    """The disjoint classes that a price has a unit price for; together they are all tokens of a call."""
+
+    INPUT = "input"
+    """Input tokens that were neither read from nor written to a cache."""
+    CACHE_READ = "cache_read"
+    CACHE_WRITE = "cache_write"
+    OUTPUT = "output"
+    """Output tokens that are not reasoning, or all of them where reasoning has no price of its own."""
+    REASONING = "reasoning"
+
+
+class FailureKind(StrEnum):
+    """What went wrong, as a caller would say it. The first nine are the reference's `error_key` values."""
+
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    INVALID_API_KEY = "invalid_api_key"
+    AUTH_FAILED = "auth_failed"
+    RATE_LIMIT = "rate_limit"
+    NOT_FOUND = "not_found"
+    TIMEOUT = "timeout"
+    NETWORK_ERROR = "network_error"
+    PERMISSION_DENIED = "permission_denied"
+    REGION_RESTRICTED = "region_restricted"
+    BAD_REQUEST = "bad_request"
+    CONTENT_POLICY = "content_policy"
+    UPSTREAM_ERROR = "upstream_error"
+    EMPTY_RESPONSE = "empty_response"
+    INVALID_JSON = "invalid_json"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """Who calls and from where: the parts of the caller's `state` that metering reads, parsed once."""
+
+    user_id: str | int | None = None
+    """Primary key of the host's user model, or None for a call that belongs to nobody."""
+    node_name: str | None = None
+    """The step of the host's work that calls; None when it was not said."""
+    source_type: str | None = None
+    source_path: str | None = None
+    source_task_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    """The host's own keys for the row; JSON values only. Never sent to the provider, never on a metric."""
+    traceparent: str | None = None
+    """W3C `traceparent` that shall be the span's parent instead of the current span."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A resolved configuration with its secrets in clear: kept out of every repr, log and record."""
+
+    provider: str
+    options: Mapping[str, Any] = field(repr=False)
+    """The configuration's keys as an admin stored them: `model`, `api_key`, `api_base`, ..."""
+    scope: ConfigScope = ConfigScope.SETTINGS
+    uuid: UUID | None = None
+    """None for a configuration from Django settings."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The secret values among `options`, for masking."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTarget:
+    """What is called: the identity that span, metrics and row share. No secret, no content."""
+
+    operation: Operation
+    provider: str
+    """Our provider id, for example `azure_openai`; unknown ids are LiteLLM provider names."""
+    provider_name: str
+    """`gen_ai.provider.name`, for example `azure.ai.openai`."""
+    request_model: str
+    """`gen_ai.request.model`: the model without LiteLLM's provider prefix."""
+    litellm_model: str
+    """The model as LiteLLM is given it, for example `openai/gpt-4o-mini`; the row's `model`."""
+    is_streaming: bool = False
+    server_address: str | None = None
+    server_port: int | None = None
+    config_uuid: UUID | None = None
+    config_scope: ConfigScope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """A call ready to be sent. Holds contents and key: never stored, never logged, and its repr shows neither."""
+
+    target: ModelTarget
+    arguments: Mapping[str, Any] = field(repr=False)
+    """LiteLLM's keyword arguments, `timeout` being the configured constant."""
+    timeout_s: float
+    """One deadline for all attempts of the call, in seconds from its first."""
+    max_retries: int
+    """Retries after a failed attempt; 0 means one attempt."""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    """The request's sampling parameters by their LiteLLM names (`temperature`, `max_tokens`, ...), for the span."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Values that must not appear in any text that leaves the call."""
+    redact_exceptions: bool = True
+    """Mask secrets in a provider's exception and cut its traceback, whose frames hold the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLink:
+    """The span that a record belongs to. Ids are lower-case hex of 32 and 16 digits."""
+
+    trace_id: str
+    span_id: str
+    is_sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one attempt. Cached tokens are part of the input, reasoning is part of the output: never add them again."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    source: UsageSource = UsageSource.NONE
+    anomalies: tuple[str, ...] = ()
+    """What was impossible in the provider's figures and had to be clamped, for example `cache_read>input`."""
+    raw: Mapping[str, Any] | None = None
+    """The provider's own usage object, JSON values only; None when there was none."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Input plus output, whatever total the provider claims."""
+        return self.input_tokens + self.output_tokens
+
+
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Unit prices of one model at one moment: enough to compute a cost again from the row alone."""
+
+    currency: str
+    unit_prices: Mapping[TokenClass, Decimal]
+    """Price of one token by class. A class that is absent is charged as its parent (cache and reasoning as input and output)."""
+    source: CostSource
+    version: str
+    """Where the figures come from, for example `litellm 1.106.2 sha256:0f3a9c1b` or `llm_price 7`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An amount in one currency. Unknown cost is None, never a Cost of zero."""
+
+    amount: Decimal
+    """At 12 decimal places."""
+    currency: str
+    source: CostSource
+    price: Price | None = None
+    """The prices that `amount`, or with a provider's own figure `computed_amount`, was calculated from."""
+    computed_amount: Decimal | None = None
+    """What the price book says where the provider's own figure won; None otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One exception, classified. `message` is redacted and bounded: fit for a row, a span and a log."""
+
+    kind: FailureKind
+    error_type: str
+    """`error.type`: the exception's class name, or a low-cardinality code of ours."""
+    message: str
+    is_retryable: bool = False
+    retry_after_s: float | None = None
+    """What the provider asked for by `Retry-After`; None when it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFacts:
+    """What one answer, whole or cut short, says of itself."""
+
+    usage: Usage = NO_USAGE
+    provider_cost: Decimal | None = None
+    """The cost that the provider itself reported, in USD."""
+    response_id: str | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    service_tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStart:
+    """An attempt that is about to be sent: what is left of it should the process die."""
+
+    id: UUID
+    call_id: UUID
+    attempt: int
+    target: ModelTarget
+    context: CallContext
+    started_at: datetime
+    trace: TraceLink | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One request to the provider, ended: exactly one database row."""
+
+    id: UUID
+    """UUIDv7, the row's primary key."""
+    call_id: UUID
+    """The id of the call's first attempt, on every attempt of the call."""
+    attempt: int
+    """1 for the first."""
+    target: ModelTarget
+    context: CallContext
+    status: Status
+    started_at: datetime
+    duration_s: float
+    """By the monotonic clock; until the last chunk of a stream."""
+    time_to_first_chunk_s: float | None = None
+    """Seconds from the attempt's start to its first text; None without a stream or without text."""
+    failure: Failure | None = None
+    facts: ResponseFacts = field(default_factory=ResponseFacts)
+    cost: Cost | None = None
+    cost_status: CostStatus = CostStatus.NO_USAGE
+    trace: TraceLink | None = None
+    notes: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    """Our own diagnostics for the row's metadata, for example `empty_response_diagnostics`."""
+
+    @property
+    def ended_at(self) -> datetime:
+        """Start plus monotonic duration, so a clock step never gives a negative latency."""
+        return self.started_at + timedelta(seconds=self.duration_s)
+
+    @property
+    def first_chunk_at(self) -> datetime | None:
+        """When the first text came, or None."""
+        if self.time_to_first_chunk_s is None:
+            return None
+        return self.started_at + timedelta(seconds=self.time_to_first_chunk_s)
+
+    @property
+    def error_type(self) -> str | None:
+        """`error.type` of a failed attempt, else None."""
+        return self.failure.error_type if self.failure else None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What the caller asked for, ended: exactly one span."""
+
+    call_id: UUID
+    request: CallRequest = field(repr=False)
+    context: CallContext
+    status: Status
+    started_at: datetime
+    duration_s: float
+    attempts: tuple[AttemptRecord, ...]
+    """In order; empty for a stream that was never started."""
+    failure: Failure | None = None
+    time_to_first_chunk_s: float | None = None
+    """Seconds from the first request to the provider until the first text that the caller got."""
+    chunk_intervals_s: tuple[float, ...] = ()
+    """Seconds between successive chunks of the last attempt, for the histogram of time per output chunk."""
+
+    @property
+    def last_attempt(self) -> AttemptRecord | None:
+        """The attempt whose answer, or failure, the caller got."""
+        return self.attempts[-1] if self.attempts else None

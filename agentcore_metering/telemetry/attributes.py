@@ -1,0 +1,306 @@
+"""The pure mapping from the records of a call to OpenTelemetry attributes: no span, no instrument, no side effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Context, Decimal
+from typing import Any
+
+from opentelemetry.util.types import AttributeValue
+
+from agentcore_metering.core.types import (
+    AttemptRecord,
+    CallContext,
+    CallRecord,
+    CallRequest,
+    Cost,
+    CostSource,
+    CostStatus,
+    Failure,
+    ModelTarget,
+    Operation,
+    Status,
+    Usage,
+    UsageSource,
+)
+from agentcore_metering.telemetry import semconv
+
+AttributeMap = dict[str, AttributeValue]
+
+_COST_STATUS_ORDER = (CostStatus.UNPRICED, CostStatus.PRICED, CostStatus.FREE)
+"""The first one that an attempt has is the call's: a sum with an unpriced part is not complete."""
+
+_EXACT = Context(prec=60)
+"""The host may lower the precision of the thread's decimal context; sums of money must not feel it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallTotals:
+    """A call's usage and cost: the sums over its attempts, of which only known figures take part."""
+
+    usage: Usage | None = None
+    """None when no attempt's usage is known. Its source is `estimated` as soon as one part is."""
+    amounts: Mapping[str, Decimal] = field(default_factory=dict)
+    """Exact cost by currency, in alphabetical order; empty when no attempt's cost is known."""
+    cost_source: str | None = None
+    """`gen_ai.usage.cost.source`; None without a cost."""
+    cost_status: CostStatus = CostStatus.NO_USAGE
+    price_version: str | None = None
+    """Of the last attempt that a price was applied to."""
+
+    @classmethod
+    def of(cls, attempts: Iterable[AttemptRecord]) -> CallTotals:
+        """The totals of `attempts`."""
+        attempts = tuple(attempts)
+        costs = tuple(attempt.cost for attempt in attempts if attempt.cost is not None)
+        statuses = {attempt.cost_status for attempt in attempts}
+        versions = [cost.price.version for cost in costs if cost.price is not None]
+        return cls(
+            usage=_usage_total(attempt.facts.usage for attempt in attempts),
+            amounts=_amounts(costs),
+            cost_source=_joint_cost_source(costs),
+            cost_status=next((status for status in _COST_STATUS_ORDER if status in statuses), CostStatus.NO_USAGE),
+            price_version=versions[-1] if versions else None,
+        )
+
+
+def _usage_total(usages: Iterable[Usage]) -> Usage | None:
+    known = tuple(usage for usage in usages if usage.source is not UsageSource.NONE)
+    if not known:
+        return None
+    is_estimated = any(usage.source is UsageSource.ESTIMATED for usage in known)
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in known),
+        output_tokens=sum(usage.output_tokens for usage in known),
+        cache_read_tokens=sum(usage.cache_read_tokens for usage in known),
+        cache_write_tokens=sum(usage.cache_write_tokens for usage in known),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in known),
+        source=UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER,
+    )
+
+
+def _amounts(costs: Iterable[Cost]) -> dict[str, Decimal]:
+    totals: dict[str, Decimal] = {}
+    for cost in sorted(costs, key=lambda cost: cost.currency):
+        totals[cost.currency] = _EXACT.add(totals.get(cost.currency, Decimal(0)), cost.amount)
+    return totals
+
+
+def _joint_cost_source(costs: tuple[Cost, ...]) -> str | None:
+    if not costs:
+        return None
+    sources = {cost_source(cost) for cost in costs}
+    return sources.pop() if len(sources) == 1 else semconv.COST_SOURCE_LOCAL
+
+
+def cost_source(cost: Cost) -> str:
+    """`gen_ai.usage.cost.source`: the provider's own figure, or one that was calculated on this side."""
+    return semconv.COST_SOURCE_PROVIDER if cost.source is CostSource.PROVIDER else semconv.COST_SOURCE_LOCAL
+
+
+def error_type(status: Status, failure: Failure | None) -> str | None:
+    """`error.type`: set for what failed, and for that alone."""
+    if status is not Status.FAILED:
+        return None
+    return failure.error_type if failure is not None else semconv.ERROR_TYPE_OTHER
+
+
+def decimal_text(amount: Decimal) -> str:
+    """`amount` in plain digits, without an exponent and without trailing zeros."""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _present(pairs: Iterable[tuple[str, AttributeValue | None]]) -> AttributeMap:
+    return {name: value for name, value in pairs if value is not None}
+
+
+def span_name(target: ModelTarget) -> str:
+    """`{operation} {request model}`, or the operation alone where no model is named."""
+    return f"{target.operation.value} {target.request_model}".rstrip()
+
+
+def base_attributes(target: ModelTarget, response_model: str | None) -> AttributeMap:
+    """The attributes that every metric carries. They are few by design: no user, node or metadata."""
+    return _present(
+        (
+            (semconv.OPERATION_NAME, target.operation.value),
+            (semconv.PROVIDER_NAME, target.provider_name),
+            (semconv.REQUEST_MODEL, target.request_model or None),
+            (semconv.RESPONSE_MODEL, response_model),
+            (semconv.SERVER_ADDRESS, target.server_address),
+            (semconv.SERVER_PORT, target.server_port if target.server_address is not None else None),
+        )
+    )
+
+
+def sampling_attributes(target: ModelTarget) -> AttributeMap:
+    """What a sampler may decide by, so what a span has from its start."""
+    attributes = base_attributes(target, None)
+    if target.is_streaming:
+        attributes[semconv.REQUEST_STREAM] = True
+    return attributes
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+
+
+def _choice_count(value: Any) -> int | None:
+    count = int(value)
+    return count if count != 1 else None
+
+
+def _reasoning_level(value: Any) -> str | None:
+    level = value.get("effort") if isinstance(value, Mapping) else value
+    return str(level) if level is not None else None
+
+
+def _output_type(value: Any) -> str | None:
+    if isinstance(value, type):
+        # LiteLLM's way to ask for JSON of that class's schema.
+        return semconv.OUTPUT_TYPE_JSON
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if not isinstance(kind, str):
+        return None
+    return semconv.OUTPUT_TYPE_JSON if kind.startswith(semconv.OUTPUT_TYPE_JSON) else semconv.OUTPUT_TYPE_TEXT
+
+
+_PARAMETERS: tuple[tuple[str, str, Callable[[Any], AttributeValue | None]], ...] = (
+    ("temperature", semconv.REQUEST_TEMPERATURE, float),
+    ("top_p", semconv.REQUEST_TOP_P, float),
+    ("top_k", semconv.REQUEST_TOP_K, int),
+    ("max_tokens", semconv.REQUEST_MAX_TOKENS, int),
+    ("max_completion_tokens", semconv.REQUEST_MAX_TOKENS, int),
+    ("frequency_penalty", semconv.REQUEST_FREQUENCY_PENALTY, float),
+    ("presence_penalty", semconv.REQUEST_PRESENCE_PENALTY, float),
+    ("stop", semconv.REQUEST_STOP_SEQUENCES, _texts),
+    ("seed", semconv.REQUEST_SEED, int),
+    ("n", semconv.REQUEST_CHOICE_COUNT, _choice_count),
+    ("reasoning_effort", semconv.REQUEST_REASONING_LEVEL, _reasoning_level),
+    ("response_format", semconv.OUTPUT_TYPE, _output_type),
+    ("dimensions", semconv.EMBEDDINGS_DIMENSION_COUNT, int),
+    ("encoding_format", semconv.REQUEST_ENCODING_FORMATS, _texts),
+)
+
+
+def _parameter_attributes(parameters: Mapping[str, Any]) -> AttributeMap:
+    attributes: AttributeMap = {}
+    for parameter, name, convert in _PARAMETERS:
+        if (given := parameters.get(parameter)) is None:
+            continue
+        try:
+            value = convert(given)
+        except (TypeError, ValueError, OverflowError):
+            # The provider says what it thinks of such a value; an attribute of the wrong type would only confuse a backend.
+            continue
+        if value is not None:
+            attributes[name] = value
+    return attributes
+
+
+def request_attributes(request: CallRequest, context: CallContext) -> AttributeMap:
+    """What is known when a call begins and no sampler needs: its parameters and its caller."""
+    return _parameter_attributes(request.parameters) | _present(
+        (
+            (semconv.USER_ID, str(context.user_id) if context.user_id is not None else None),
+            (semconv.NODE, context.node_name),
+        )
+    )
+
+
+def _finish_reasons(attempt: AttemptRecord) -> tuple[str, ...] | None:
+    facts = attempt.facts
+    if facts.finish_reason is not None:
+        return (facts.finish_reason,)
+    is_answered = facts.response_id is not None or attempt.time_to_first_chunk_s is not None
+    if attempt.status is Status.SUCCEEDED or not is_answered:
+        return None
+    return (semconv.FINISH_REASON_ERROR,)
+
+
+def _response_attributes(attempt: AttemptRecord) -> AttributeMap:
+    facts, target = attempt.facts, attempt.target
+    is_openai = target.provider_name == semconv.PROVIDER_OPENAI
+    return _present(
+        (
+            (semconv.USAGE_ID, str(attempt.id)),
+            (semconv.RESPONSE_ID, facts.response_id),
+            (semconv.RESPONSE_MODEL, facts.response_model),
+            (semconv.RESPONSE_FINISH_REASONS, _finish_reasons(attempt)),
+            (semconv.OPENAI_RESPONSE_SERVICE_TIER, facts.service_tier if is_openai else None),
+        )
+    )
+
+
+def _usage_attributes(operation: Operation, usage: Usage) -> AttributeMap:
+    attributes: AttributeMap = {semconv.USAGE_INPUT_TOKENS: usage.input_tokens}
+    if operation is not Operation.EMBEDDINGS:
+        attributes |= {
+            semconv.USAGE_OUTPUT_TOKENS: usage.output_tokens,
+            semconv.USAGE_CACHE_READ_INPUT_TOKENS: usage.cache_read_tokens,
+            semconv.USAGE_CACHE_WRITE_INPUT_TOKENS: usage.cache_write_tokens,
+            semconv.USAGE_CACHE_CREATION_INPUT_TOKENS: usage.cache_write_tokens,
+            semconv.USAGE_REASONING_OUTPUT_TOKENS: usage.reasoning_tokens,
+        }
+    return attributes
+
+
+def _cost_attributes(totals: CallTotals) -> AttributeMap:
+    if len(totals.amounts) > 1:
+        amounts = tuple(f"{decimal_text(amount)} {currency}" for currency, amount in totals.amounts.items())
+        return {semconv.EXACT_COST_AMOUNTS: amounts}
+    attributes: AttributeMap = {}
+    for currency, amount in totals.amounts.items():
+        attributes[semconv.COST_AMOUNT] = float(amount)
+        attributes[semconv.COST_CURRENCY] = currency
+        attributes[semconv.EXACT_COST_AMOUNT] = decimal_text(amount)
+    if attributes and totals.cost_source is not None:
+        attributes[semconv.COST_SOURCE] = totals.cost_source
+    return attributes
+
+
+def result_attributes(record: CallRecord, totals: CallTotals) -> AttributeMap:
+    """What is known when a call has ended. Usage and cost are `totals`; the response is the last attempt's."""
+    last = record.last_attempt
+    target = last.target if last is not None else record.request.target
+    first_chunk_s = record.time_to_first_chunk_s
+    attributes = _present(
+        (
+            (semconv.CALL_ID, str(record.call_id)),
+            (semconv.ATTEMPTS_COUNT, len(record.attempts)),
+            (semconv.STATUS, record.status.value),
+            (semconv.ERROR_TYPE, error_type(record.status, record.failure)),
+            (semconv.LITELLM_MODEL, target.litellm_model),
+            (semconv.CONFIG_SCOPE, target.config_scope.value if target.config_scope is not None else None),
+            (semconv.RESPONSE_TIME_TO_FIRST_CHUNK, float(first_chunk_s) if first_chunk_s is not None else None),
+            (semconv.USAGE_SOURCE, (totals.usage.source if totals.usage is not None else UsageSource.NONE).value),
+            (semconv.COST_STATUS, totals.cost_status.value),
+            (semconv.PRICE_VERSION, totals.price_version),
+        )
+    )
+    if last is not None:
+        attributes |= _response_attributes(last)
+    if totals.usage is not None:
+        attributes |= _usage_attributes(target.operation, totals.usage)
+    return attributes | _cost_attributes(totals)
+
+
+def exception_attributes(failure: Failure) -> AttributeMap:
+    """The exception event of a failed call. Without a stack trace: its frames hold keys."""
+    return {semconv.EXCEPTION_TYPE: failure.error_type, semconv.EXCEPTION_MESSAGE: failure.message}
+
+
+def retry_attributes(attempt: AttemptRecord, following: AttemptRecord) -> AttributeMap:
+    """The event of `attempt`, which failed and which `following` repeated. The delay is what was really waited, in seconds."""
+    # By the wall clock, which may have been set back meanwhile.
+    delay_s = max(0.0, (following.started_at - attempt.ended_at).total_seconds())
+    return _present(
+        (
+            (semconv.RETRY_ATTEMPT, attempt.attempt),
+            (semconv.RETRY_DELAY, delay_s),
+            (semconv.USAGE_ID, str(attempt.id)),
+            (semconv.ERROR_TYPE, error_type(attempt.status, attempt.failure)),
+        )
+    )

@@ -1,0 +1,176 @@
+"""The instruments and what is added to them: tokens, cost and attempts when an attempt ends, duration and calls when a call ends.
+
+Independent of sampling, and of failure: what failed is counted too. Names, units and buckets come from `semconv`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from operator import attrgetter
+from typing import Any
+
+from opentelemetry import metrics
+from opentelemetry.context import Context
+from opentelemetry.metrics import Counter, Histogram, Meter, MeterProvider
+
+from agentcore_metering.core.types import (
+    NO_USAGE,
+    AttemptRecord,
+    CallRecord,
+    CostStatus,
+    Failure,
+    Operation,
+    Status,
+    Usage,
+)
+from agentcore_metering.telemetry import semconv
+from agentcore_metering.telemetry.attributes import AttributeMap, CallTotals, base_attributes, cost_source, error_type
+
+_BASE_CACHE_SIZE = 256
+"""Pairs of target and response model whose attributes are kept."""
+
+_TOKEN_COUNTERS = (
+    (semconv.INFERENCE_INPUT_TOKENS, attrgetter("input_tokens")),
+    (semconv.INFERENCE_OUTPUT_TOKENS, attrgetter("output_tokens")),
+    (semconv.INFERENCE_CACHE_READ_INPUT_TOKENS, attrgetter("cache_read_tokens")),
+    (semconv.INFERENCE_CACHE_WRITE_INPUT_TOKENS, attrgetter("cache_write_tokens")),
+    (semconv.INFERENCE_REASONING_OUTPUT_TOKENS, attrgetter("reasoning_tokens")),
+)
+
+
+def are_legacy_names_wanted() -> bool:
+    """Whether the environment asks for the v1.41 metric names besides the current ones."""
+    opted_in = os.environ.get(semconv.STABILITY_OPT_IN_ENV, "").split(",")
+    return semconv.STABILITY_OPT_IN_DUP in (name.strip() for name in opted_in)
+
+
+class Instruments:
+    """The instruments of one meter, by name."""
+
+    def __init__(self, meter: Meter, *, with_legacy_names: bool) -> None:
+        self.counters: dict[str, Counter] = {}
+        self.histograms: dict[str, Histogram] = {}
+        for instrument in semconv.INSTRUMENTS + (semconv.LEGACY_INSTRUMENTS if with_legacy_names else ()):
+            if instrument.kind is semconv.InstrumentKind.COUNTER:
+                self.counters[instrument.name] = meter.create_counter(
+                    instrument.name, instrument.unit, instrument.description
+                )
+            else:
+                self.histograms[instrument.name] = _histogram(meter, instrument)
+
+
+def _histogram(meter: Meter, instrument: semconv.Instrument) -> Histogram:
+    create: Any = meter.create_histogram
+    described = (instrument.name, instrument.unit, instrument.description)
+    try:
+        histogram: Histogram = create(*described, explicit_bucket_boundaries_advisory=instrument.buckets)
+    except TypeError:
+        # Early releases of the API know no advice; the buckets are then the SDK's own or those of a View.
+        histogram = create(*described)
+    return histogram
+
+
+class CallMetrics:
+    """Adds calls and attempts to the instruments of `meter_provider`, or of the global one when it is None.
+
+    The instruments are made at the first measurement. Through the API's proxies a provider that is set later counts from then on.
+    """
+
+    def __init__(self, meter_provider: MeterProvider | None = None) -> None:
+        self._meter_provider = meter_provider
+        self._has_legacy_names = are_legacy_names_wanted()
+        self._base = functools.lru_cache(maxsize=_BASE_CACHE_SIZE)(base_attributes)
+
+    @functools.cached_property
+    def _instruments(self) -> Instruments:
+        meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._meter_provider)
+        return Instruments(meter, with_legacy_names=self._has_legacy_names)
+
+    def attempt_ended(self, record: AttemptRecord, context: Context, *, will_retry: bool) -> None:
+        """Count one attempt: its tokens, its cost and how it ended. An unknown cost adds nothing; no usage adds zeros."""
+        base = self._base(record.target, record.facts.response_model)
+        counters = self._instruments.counters
+        if record.target.operation is not Operation.EMBEDDINGS:
+            self._count_tokens(record.facts.usage, base, context)
+        if record.cost is not None:
+            priced = {
+                **base,
+                semconv.COST_CURRENCY: record.cost.currency,
+                semconv.COST_SOURCE: cost_source(record.cost),
+            }
+            counters[semconv.COST].add(float(record.cost.amount), priced, context)
+        ended = _outcome(base, record.status, record.failure, record.cost_status)
+        counters[semconv.ATTEMPTS].add(1, ended, context)
+        if will_retry:
+            counters[semconv.RETRIES].add(1, _with_error(base, record.status, record.failure), context)
+
+    def call_ended(self, record: CallRecord, totals: CallTotals, context: Context) -> None:
+        """Count one call and measure it as a whole, all of its attempts together."""
+        target, last = record.request.target, record.last_attempt
+        base = self._base(target, last.facts.response_model if last is not None else None)
+        ended = _outcome(base, record.status, record.failure, totals.cost_status)
+        self._instruments.counters[semconv.CALLS].add(1, ended, context)
+        if target.operation is Operation.EMBEDDINGS:
+            self._measure_embeddings(record, totals, base, context)
+        else:
+            self._measure_inference(record, totals, base, context)
+        if self._has_legacy_names:
+            self._measure_legacy(record, totals, base, context)
+
+    def _count_tokens(self, usage: Usage, base: AttributeMap, context: Context) -> None:
+        # Zeros too: the specification wants a failed call to be there, and a series that begins at 0 has a first increase.
+        labelled = {**base, semconv.TOKENS_MODALITY: semconv.TOKENS_MODALITY_UNKNOWN}
+        for name, tokens_of in _TOKEN_COUNTERS:
+            self._instruments.counters[name].add(tokens_of(usage), labelled, context)
+
+    def _measure_inference(self, record: CallRecord, totals: CallTotals, base: AttributeMap, context: Context) -> None:
+        histograms = self._instruments.histograms
+        ended = _with_error(base, record.status, record.failure)
+        usage = totals.usage or NO_USAGE
+        histograms[semconv.INFERENCE_DURATION].record(record.duration_s, ended, context)
+        histograms[semconv.INFERENCE_OPERATION_INPUT_TOKENS].record(usage.input_tokens, ended, context)
+        histograms[semconv.INFERENCE_OPERATION_OUTPUT_TOKENS].record(usage.output_tokens, ended, context)
+        self._measure_chunks(
+            record, (semconv.INFERENCE_TIME_TO_FIRST_CHUNK, semconv.INFERENCE_TIME_PER_OUTPUT_CHUNK), base, context
+        )
+
+    def _measure_embeddings(self, record: CallRecord, totals: CallTotals, base: AttributeMap, context: Context) -> None:
+        histograms = self._instruments.histograms
+        ended = _with_error(base, record.status, record.failure)
+        histograms[semconv.EMBEDDINGS_DURATION].record(record.duration_s, ended, context)
+        if totals.usage is not None:
+            histograms[semconv.EMBEDDINGS_OPERATION_INPUT_TOKENS].record(totals.usage.input_tokens, base, context)
+
+    def _measure_legacy(self, record: CallRecord, totals: CallTotals, base: AttributeMap, context: Context) -> None:
+        histograms = self._instruments.histograms
+        ended = _with_error(base, record.status, record.failure)
+        histograms[semconv.LEGACY_DURATION].record(record.duration_s, ended, context)
+        if totals.usage is not None:
+            tokens = histograms[semconv.LEGACY_TOKENS_USAGE]
+            kind = semconv.LEGACY_TOKENS_TYPE
+            tokens.record(totals.usage.input_tokens, {**base, kind: semconv.LEGACY_TOKENS_TYPE_INPUT}, context)
+            if record.request.target.operation is not Operation.EMBEDDINGS:
+                tokens.record(totals.usage.output_tokens, {**base, kind: semconv.LEGACY_TOKENS_TYPE_OUTPUT}, context)
+        self._measure_chunks(
+            record, (semconv.LEGACY_TIME_TO_FIRST_CHUNK, semconv.LEGACY_TIME_PER_OUTPUT_CHUNK), base, context
+        )
+
+    def _measure_chunks(self, record: CallRecord, names: tuple[str, str], base: AttributeMap, context: Context) -> None:
+        if not record.request.target.is_streaming:
+            return
+        time_to_first_chunk, time_per_output_chunk = (self._instruments.histograms[name] for name in names)
+        if record.time_to_first_chunk_s is not None:
+            time_to_first_chunk.record(record.time_to_first_chunk_s, base, context)
+        for interval_s in record.chunk_intervals_s:
+            time_per_output_chunk.record(interval_s, base, context)
+
+
+def _with_error(base: AttributeMap, status: Status, failure: Failure | None) -> AttributeMap:
+    error = error_type(status, failure)
+    return base if error is None else {**base, semconv.ERROR_TYPE: error}
+
+
+def _outcome(base: AttributeMap, status: Status, failure: Failure | None, cost_status: CostStatus) -> AttributeMap:
+    ended = {**base, semconv.OUTCOME: status.value, semconv.COST_STATUS: cost_status.value}
+    return _with_error(ended, status, failure)

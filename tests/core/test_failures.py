@@ -1,0 +1,136 @@
+"""Exceptions told apart by class and status, and texts without secrets."""
+
+from __future__ import annotations
+
+import base64
+import traceback
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
+from agentcore_metering.core.failures import classify, redact, scrub_exception
+from agentcore_metering.core.types import FailureKind
+from tests.fakes import provider_error
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("exc", "kind", "is_retryable"),
+    [
+        (provider_error("AuthenticationError", 401), FailureKind.INVALID_API_KEY, False),
+        (provider_error("RateLimitError", 429), FailureKind.RATE_LIMIT, True),
+        (provider_error("Timeout", 408), FailureKind.TIMEOUT, True),
+        (provider_error("APIConnectionError"), FailureKind.NETWORK_ERROR, True),
+        (provider_error("InternalServerError", 500), FailureKind.UPSTREAM_ERROR, True),
+        (provider_error("ServiceUnavailableError", 503), FailureKind.UPSTREAM_ERROR, True),
+        (provider_error("BadRequestError", 400), FailureKind.BAD_REQUEST, False),
+        (provider_error("ContentPolicyViolationError", 400), FailureKind.CONTENT_POLICY, False),
+        (provider_error("NotFoundError", 404), FailureKind.NOT_FOUND, False),
+        (provider_error("PermissionDeniedError", 403), FailureKind.PERMISSION_DENIED, False),
+        (provider_error("SomeError", 402), FailureKind.INSUFFICIENT_BALANCE, False),
+        (provider_error("SomeError", 502), FailureKind.UPSTREAM_ERROR, True),
+        (TimeoutError("slow"), FailureKind.TIMEOUT, True),
+        (EmptyResponse("nothing"), FailureKind.EMPTY_RESPONSE, False),
+        (InvalidJSON("not json"), FailureKind.INVALID_JSON, False),
+        (ValueError("Failed to generate answer, 14010 tokens"), FailureKind.UNKNOWN, False),
+        (KeyboardInterrupt(), FailureKind.UNKNOWN, False),
+    ],
+)
+def test_classify_by_class_and_status(exc: BaseException, kind: FailureKind, is_retryable: bool) -> None:
+    failure = classify(exc)
+
+    assert (failure.kind, failure.is_retryable) == (kind, is_retryable)
+
+
+def test_classify_error_type_is_the_class_or_our_code() -> None:
+    assert classify(provider_error("RateLimitError", 429)).error_type == "RateLimitError"
+    assert classify(EmptyResponse("nothing")).error_type == "empty_response"
+
+
+def test_classify_follows_the_cause() -> None:
+    wrapped = provider_error("SomethingOdd")
+    wrapped.__cause__ = provider_error("ReadTimeout")
+
+    assert classify(wrapped).kind is FailureKind.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("5", 5.0),
+        ("0", 0.0),
+        ("-1", 0.0),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", 30.0),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+    ],
+)
+def test_classify_reads_retry_after(value: str, expected: float | None) -> None:
+    exc = provider_error(
+        "RateLimitError", 429, response=SimpleNamespace(headers={"retry-after": value}, status_code=429)
+    )
+
+    assert classify(exc, now=datetime(2026, 11, 24, 12, tzinfo=UTC)).retry_after_s == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"bad key {KEY}",
+        f"https://host/?key={KEY}&x=1",
+        f"Authorization: Bearer {KEY}",
+        base64.b64encode(KEY.encode()).decode(),
+        "a%2Fb%2Bc",
+    ],
+)
+def test_redact_masks_known_secrets_in_every_form(text: str) -> None:
+    redacted = redact(text, [KEY, "a/b+c"])
+
+    assert KEY not in redacted
+    assert "***" in redacted
+
+
+def test_redact_masks_what_is_shaped_like_a_key() -> None:
+    assert redact("Incorrect API key provided: sk-proj-abcdefghijklmnop123") == "Incorrect API key provided: ***"
+
+
+def test_redact_bounds_the_text() -> None:
+    assert len(redact("x" * 10_000)) == 2_000
+
+
+def test_redact_leaves_short_values_alone() -> None:
+    assert redact("a=1, b=11", ["1"]) == "a=1, b=11"
+
+
+def test_scrub_exception_masks_texts_and_cuts_the_traceback() -> None:
+    def send(api_key: str) -> None:
+        raise provider_error("AuthenticationError", 401, message=f"no such key {api_key}", body=f"echo {api_key}")
+
+    caught: Exception | None = None
+    try:
+        send(KEY)
+    except Exception as exc:  # noqa: BLE001 - whatever it raises
+        caught = exc
+    assert caught is not None
+
+    scrub_exception(caught, [KEY])
+
+    assert KEY not in str(caught)
+    assert KEY not in str(vars(caught))
+    assert caught.__traceback__ is None
+    assert KEY not in "".join(traceback.TracebackException.from_exception(caught, capture_locals=True).format())
+
+
+def test_classify_looks_inside_litellms_wrapper_for_streams() -> None:
+    inner = provider_error("RateLimitError", 429, litellm_response_headers={"retry-after": "3"})
+
+    failure = classify(provider_error("MidStreamFallbackError", 503, original_exception=inner))
+
+    assert (failure.kind, failure.error_type, failure.retry_after_s) == (FailureKind.RATE_LIMIT, "RateLimitError", 3.0)
+
+
+def test_classify_status_tells_more_than_a_wrapping_class() -> None:
+    assert classify(provider_error("BadRequestError", 403)).kind is FailureKind.PERMISSION_DENIED

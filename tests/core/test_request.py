@@ -1,0 +1,183 @@
+"""Configuration and arguments become what LiteLLM is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentcore_metering.core.errors import ConfigError, RequestError
+from agentcore_metering.core.request import CallArguments, build_request, litellm_params, require_messages
+from agentcore_metering.core.types import CallRequest, ConfigScope, ModelConfig
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def make_config(provider: str = "openai", **options: Any) -> ModelConfig:
+    return ModelConfig(
+        provider, {"api_key": "k-123456", "model": "gpt-4o-mini", **options}, ConfigScope.GLOBAL, secrets=("k-123456",)
+    )
+
+
+def make_built(config: ModelConfig | None = None, **arguments: Any) -> CallRequest:
+    return build_request(config or make_config(), CallArguments(messages=MESSAGES, **arguments))
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "litellm_model", "request_model"),
+    [
+        ("openai", "gpt-4o-mini", "openai/gpt-4o-mini", "gpt-4o-mini"),
+        ("openai", "openai/gpt-4o-mini", "openai/gpt-4o-mini", "gpt-4o-mini"),
+        ("openai_compatible", "qwen/qwen3", "openai/qwen/qwen3", "qwen/qwen3"),
+        ("gemini", "gemini-2.5-flash", "gemini/gemini-2.5-flash", "gemini-2.5-flash"),
+        ("moonshot", "kimi-k2", "moonshot/kimi-k2", "kimi-k2"),
+        ("moonshot", "moonshot/kimi-k2", "moonshot/kimi-k2", "kimi-k2"),
+        ("nvidia_nim", "meta/llama3-8b", "nvidia_nim/meta/llama3-8b", "meta/llama3-8b"),
+        (
+            "openrouter",
+            "google/gemma-2-9b-it:free",
+            "openrouter/google/gemma-2-9b-it:free",
+            "google/gemma-2-9b-it:free",
+        ),
+        ("openrouter", "openai/gpt-4o-mini", "openrouter/openai/gpt-4o-mini", "openai/gpt-4o-mini"),
+        (
+            "openrouter",
+            "anthropic/claude-haiku-4-5",
+            "openrouter/anthropic/claude-haiku-4-5",
+            "anthropic/claude-haiku-4-5",
+        ),
+        ("groq", "llama-3.1-8b-instant", "groq/llama-3.1-8b-instant", "llama-3.1-8b-instant"),
+    ],
+)
+def test_model_gets_the_providers_prefix_once(
+    provider: str, model: str, litellm_model: str, request_model: str
+) -> None:
+    request = make_built(make_config(provider, model=model, api_base="http://host/v1"))
+
+    assert request.arguments["model"] == request.target.litellm_model == litellm_model
+    assert request.target.request_model == request_model
+
+
+def test_azure_uses_the_deployment() -> None:
+    params = litellm_params(
+        "azure_openai",
+        {
+            "api_key": "k",
+            "api_base": "https://x.openai.azure.com",
+            "deployment": "prod",
+            "model": "gpt-4o",
+            "api_version": "v1",
+        },
+    )
+
+    assert params["model"] == "azure/prod"
+    assert params["api_version"] == "v1"
+
+
+def test_a_gateway_is_called_by_the_openai_protocol() -> None:
+    params = litellm_params("openai_compatible", {"api_key": "k", "api_base": "http://host/v1", "model": "m"})
+
+    assert params["custom_llm_provider"] == "openai"
+
+
+def test_only_what_is_configured_or_passed_is_sent() -> None:
+    assert set(make_built().arguments) == {"model", "api_key", "timeout", "drop_params", "messages"}
+
+
+def test_arguments_win_over_the_configuration_and_zeros_are_kept() -> None:
+    request = make_built(make_config(temperature=0.9, max_tokens=10), temperature=0.0, max_tokens=0)
+
+    assert (request.arguments["temperature"], request.arguments["max_tokens"]) == (0.0, 0)
+    assert request.parameters == {"temperature": 0.0, "max_tokens": 0}
+
+
+def test_the_hosts_own_keys_stay_here() -> None:
+    request = make_built(make_config(vision=True, fallback_model_uuids=["x"]))
+
+    assert not {"vision", "fallback_model_uuids"} & set(request.arguments)
+
+
+def test_messages_are_forwarded_as_the_same_object() -> None:
+    assert make_built().arguments["messages"] is MESSAGES
+
+
+def test_empty_tools_are_passed_on() -> None:
+    assert make_built(tools=[]).arguments["tools"] == []
+
+
+def test_a_stream_asks_for_its_usage() -> None:
+    request = make_built(is_streaming=True)
+
+    assert request.arguments["stream"] is True
+    assert request.arguments["stream_options"] == {"include_usage": True}
+    assert request.target.is_streaming
+
+
+def test_litellms_metadata_and_trace_header_go_where_its_callbacks_look() -> None:
+    request = make_built(litellm_metadata={"session_id": "s"}, traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+
+    assert request.arguments["metadata"] == {"session_id": "s"}
+    assert request.arguments["proxy_server_request"]["headers"]["traceparent"].startswith("00-111")
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "text"),
+    [
+        ("openai", {}, "OpenAI configuration is incomplete. Set api_key."),
+        ("azure_openai", {"api_key": "k"}, "Azure OpenAI configuration is incomplete. Set api_key and api_base."),
+        ("openai_compatible", {"api_key": "k"}, "Set api_key and api_base."),
+        ("nobody", {}, "Set api_key."),
+        ("openai_compatible", {"api_key": "k", "api_base": "http://host"}, "names no usable model: None"),
+        ("openai", {"api_key": "k", "model": 5}, "names no usable model: 5"),
+        ("openai", {"api_key": "k", "num_retries": -1}, "num_retries"),
+        ("openai", {"api_key": "k", "num_retries": 1.5}, "num_retries"),
+        ("openai", {"api_key": "k", "num_retries": True}, "num_retries"),
+        ("openai", {"api_key": "k", "num_retries": "many"}, "num_retries"),
+        ("openai", {"api_key": "k", "num_retries": 11}, "num_retries"),
+        ("openai", {"api_key": "k", "request_timeout_seconds": 0}, "request_timeout_seconds"),
+        ("openai", {"api_key": "k", "request_timeout_seconds": "soon"}, "request_timeout_seconds"),
+    ],
+)
+def test_an_unusable_configuration_says_what_to_set(provider: str, options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text.replace(".", r"\.")):
+        litellm_params(provider, options)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(None, 3), (0, 0), ("2", 2), (10, 10)])
+def test_num_retries(value: Any, expected: int) -> None:
+    assert make_built(make_config(num_retries=value)).max_retries == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(None, 180), (30, 30), ("45", 45)])
+def test_timeout_is_a_constant_of_the_configuration(value: Any, expected: int) -> None:
+    request = make_built(make_config(request_timeout_seconds=value))
+
+    assert request.timeout_s == request.arguments["timeout"] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ("api.openai.com", 443)),
+        ({"api_base": "http://127.0.0.1:9100/v1"}, ("127.0.0.1", 9100)),
+        ({"api_base": "http://gateway/v1"}, ("gateway", 80)),
+        ({"api_base": "http://[broken"}, (None, None)),
+    ],
+)
+def test_server_address_and_port(options: dict[str, Any], expected: tuple[str | None, int | None]) -> None:
+    target = make_built(make_config(**options)).target
+
+    assert (target.server_address, target.server_port) == expected
+
+
+@pytest.mark.parametrize("messages", [None, [], ()])
+def test_no_messages_is_refused(messages: Any) -> None:
+    with pytest.raises(RequestError, match="cannot be empty"):
+        require_messages(messages)
+
+
+def test_neither_key_nor_content_is_in_any_repr() -> None:
+    request = make_built()
+
+    assert "k-123456" not in repr(request) + repr(make_config())
+    assert "hi" not in repr(request).replace("chat", "")

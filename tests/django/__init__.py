@@ -1,0 +1,3 @@
+"""The Django adapter's tests."""
+
+from __future__ import annotations

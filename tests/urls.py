@@ -1,0 +1,11 @@
+"""A host project's URLs: ours under its own prefix, and Django's admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("api/v1/admin/", include("agentcore_metering.adapters.django.urls")),
+    path("admin/", admin.site.urls),
+]
