@@ -55,7 +55,7 @@ _KINDS = (
     _Kind("stream, another currency", directive={"in_": 64, "out": 9, "chunks": 3}, body=_STREAM, config="cny"),
     _Kind("tool call", directive={"in_": 150, "out": 25, "tool": "weather"}, body={"tools": True}),
     _Kind("cached and reasoning tokens", directive={"in_": 5000, "out": 900, "cached": 4096, "reasoning": 640}),
-    _Kind("JSON, asked twice", directive={"in_": 70, "out": 30, "bad_json_times": 1, "key": "json-{n}"}, body={"json": True}),
+    _Kind("JSON, asked twice", directive={"in_": 70, "out": 30, "empty": 1, "fail_times": 1, "key": "json-{n}"}, body={"json": True}),
     _Kind("rate limited, then answered", directive={"status": 429, "retry_after": 0, "fail_times": 1, "key": "429-{n}", "in_": 50, "out": 5}),
     _Kind("refused key", "alice", {"status": 401, "echo_key": 1}),
     _Kind("broken stream", directive={"chunks": 6, "break_after": 3}, body=_STREAM),

@@ -65,6 +65,7 @@ class RecordingObserver:
     """Its own observation of every call; notes what it saw and whether it was active."""
 
     trace: TraceLink | None = None
+    wants_output: bool = False
     calls: list[CallRecord] = field(default_factory=list)
     attempts: list[tuple[AttemptRecord, bool]] = field(default_factory=list)
     started: list[CallRequest] = field(default_factory=list)

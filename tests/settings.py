@@ -1,4 +1,4 @@
-"""Django settings of the test suite: SQLite in memory, or the database that `DATABASE_URL` names.
+"""Django settings of the test suite: SQLite in a temporary file, or the database that `DATABASE_URL` names.
 
 `DATABASE_URL=postgresql://user:password@host:port/name` runs the same tests on PostgreSQL.
 """
@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,12 +19,21 @@ _ENGINES = {
 
 
 def database_from_url(url: str) -> dict[str, Any]:
-    """Django's `DATABASES` entry for a URL of one of the schemes in `_ENGINES`; `sqlite://` alone is in memory."""
+    """Django's `DATABASES` entry for a URL of one of the schemes in `_ENGINES`; SQLite's tests run in a file of their own."""
     parts = urlsplit(url)
     if parts.scheme not in _ENGINES:
         raise ValueError(f"DATABASE_URL has the scheme {parts.scheme!r}; use one of {sorted(_ENGINES)}")
     if parts.scheme == "sqlite":
-        return {"ENGINE": _ENGINES["sqlite"], "NAME": parts.path.removeprefix("/") or ":memory:"}
+        return {
+            "ENGINE": _ENGINES["sqlite"],
+            "NAME": parts.path.removeprefix("/") or ":memory:",
+            # A file, because a database in memory shows itself to one connection only. It need not survive a power cut.
+            "TEST": {"NAME": str(Path(tempfile.gettempdir()) / f"agentcore-metering-tests-{os.getpid()}.sqlite3")},
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+            },
+        }
     return {
         "ENGINE": _ENGINES[parts.scheme],
         "NAME": parts.path.removeprefix("/") or "postgres",

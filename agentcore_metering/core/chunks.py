@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from agentcore_metering.core.payload import first, read, read_int
 from agentcore_metering.core.responses import read_tool_calls, reported_cost
-from agentcore_metering.core.types import NO_USAGE, ResponseFacts, UsageSource
+from agentcore_metering.core.types import NO_USAGE, OutputContent, ResponseFacts, UsageSource
 from agentcore_metering.core.usage import extract_usage
 
 __all__ = ["Delta", "StreamAccumulator"]
@@ -78,6 +78,11 @@ class StreamAccumulator:
             for _, call in sorted(self._tool_calls.items())
         ]
         return read_tool_calls(calls)
+
+    @property
+    def output(self) -> OutputContent:
+        """What has been said so far, for an observer of contents."""
+        return OutputContent("".join(self.content), "".join(self.reasoning) or None, self.tool_calls, self.finish_reason)
 
     @property
     def facts(self) -> ResponseFacts:

@@ -93,6 +93,8 @@ class _Run:
         call = self._call
         self._facts = read_facts(response)
         self._reply = read_reply(response)
+        if call.wants_output:
+            call.note_output(self._reply.output)
         said = self._reply.text or self._reply.reasoning or ""
         self._facts = with_estimate(self._facts, call.services.backend, call.request, said)
         text, notes = self._rule.extract(self._reply)

@@ -2,12 +2,14 @@
 
 MeteringError
  +-- RequestError            (ValueError)  the call's arguments cannot be sent
+ +-- InvalidField            (ValueError)  a value that came from outside cannot be accepted; names its field
  +-- ConfigError             (ValueError)  a configuration cannot be used
  |    +-- ConfigNotFound                   no configuration where one was looked for
  |    +-- SecretUnavailable                its secret cannot be decrypted
  +-- UnusableAnswer          (ValueError)  the provider answered, and billed, but not usably
  |    +-- EmptyResponse                    no text and no tool call
  |    +-- InvalidJSON                      not a JSON object, after every attempt
+ +-- MissingExtra            (ImportError) an optional dependency is not installed
  +-- LLMProviderError                      the opt-in translation of a provider's exception
 
 Each class has a stable `code`. The ValueError bases are what existing projects catch.
@@ -21,9 +23,11 @@ __all__ = [
     "ConfigError",
     "ConfigNotFound",
     "EmptyResponse",
+    "InvalidField",
     "InvalidJSON",
     "LLMProviderError",
     "MeteringError",
+    "MissingExtra",
     "RequestError",
     "SecretUnavailable",
     "UnusableAnswer",
@@ -40,6 +44,17 @@ class RequestError(MeteringError, ValueError):
     """The call's arguments cannot be sent."""
 
     code = "invalid_request"
+
+
+class InvalidField(MeteringError, ValueError):
+    """A value from outside, such as a query parameter or a part of a request's body, cannot be accepted."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        """Where the value stood; a dot leads into an object, as in `config.api_key`."""
 
 
 class ConfigError(MeteringError, ValueError):
@@ -76,6 +91,12 @@ class InvalidJSON(UnusableAnswer):
     """JSON mode was asked for and the text is not, and could not be repaired into, a JSON object."""
 
     code = "invalid_json"
+
+
+class MissingExtra(MeteringError, ImportError):
+    """What was asked for needs an optional dependency that is not installed."""
+
+    code = "missing_extra"
 
 
 class LLMProviderError(MeteringError):

@@ -18,7 +18,7 @@ from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
 from agentcore_metering.core.payload import read
 from agentcore_metering.core.types import Failure, FailureKind
 
-__all__ = ["classify", "redact", "scrub_exception"]
+__all__ = ["classify", "mask", "redact", "scrub_exception"]
 
 MAX_MESSAGE_CHARS = 2_000
 MASK = "***"
@@ -100,10 +100,15 @@ def classify(exc: BaseException, secrets: Iterable[str] = (), now: datetime | No
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with every secret masked, also in its URL-quoted and base64 forms, cut to 2,000 characters."""
+    """`text` with every secret masked as by `mask`, cut to 2,000 characters."""
+    return mask(text, secrets)[:MAX_MESSAGE_CHARS]
+
+
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` with every secret masked, also in its URL-quoted and base64 forms, and with anything shaped like a key masked."""
     for form in _forms(secrets):
         text = text.replace(form, MASK)
-    return _SECRET_SHAPES.sub(MASK, text)[:MAX_MESSAGE_CHARS]
+    return _SECRET_SHAPES.sub(MASK, text)
 
 
 def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:

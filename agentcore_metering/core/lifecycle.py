@@ -33,6 +33,7 @@ from agentcore_metering.core.types import (
     Cost,
     CostStatus,
     Failure,
+    OutputContent,
     ResponseFacts,
     Status,
     TraceLink,
@@ -82,6 +83,9 @@ class Call:
         with contained("telemetry"):
             self._observation = services.observer.call_started(request, context, self._started_at)
         self.trace = self._read_trace()
+        self.wants_output = self._read_wish()
+        """Whether to `note_output`; an answer is not kept otherwise."""
+        self._output: OutputContent | None = None
 
     @property
     def elapsed_s(self) -> float:
@@ -91,6 +95,7 @@ class Call:
     def begin_attempt(self) -> Attempt:
         """The next attempt, about to be sent. The first one's id is the call's."""
         self._attempts_begun += 1
+        self._output = None
         if self._first_sent_s is None:
             self._first_sent_s = self.elapsed_s
         start = AttemptStart(
@@ -126,6 +131,10 @@ class Call:
         if self._first_chunk_s is None and self._first_sent_s is not None:
             self._first_chunk_s = self.elapsed_s - self._first_sent_s
 
+    def note_output(self, output: OutputContent) -> None:
+        """Keep what the attempt in progress has given, for the observation that `wants_output`."""
+        self._output = output
+
     def end(self, status: Status, failure: Failure | None = None) -> None:
         """The call is over. Only the first end counts."""
         if self._has_ended:
@@ -142,6 +151,7 @@ class Call:
             failure=failure,
             time_to_first_chunk_s=self._first_chunk_s,
             chunk_intervals_s=tuple(self.chunk_intervals_s),
+            output=self._output,
         )
         with contained("telemetry"):
             self._observation.call_ended(record)
@@ -161,6 +171,11 @@ class Call:
         with contained("telemetry"):
             return self._observation.trace
         return None
+
+    def _read_wish(self) -> bool:
+        with contained("telemetry"):
+            return self._observation.wants_output
+        return False
 
 
 class Attempt:
@@ -252,6 +267,7 @@ class _Unobserved:
     """The observation of a call whose observer failed at its start."""
 
     trace: TraceLink | None = None
+    wants_output = False
 
     def activate(self) -> AbstractContextManager[None]:
         return nullcontext()

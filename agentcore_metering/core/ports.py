@@ -65,6 +65,10 @@ class CallObservation(Protocol):
     def trace(self) -> TraceLink | None:
         """The span of this call, or None where nothing is traced."""
 
+    @property
+    def wants_output(self) -> bool:
+        """Whether `CallRecord.output` shall be kept for this call. Without it nothing of an answer outlives the answer."""
+
     def activate(self) -> AbstractContextManager[None]:
         """A context in which the provider is called: the call's span is current, other LLM instrumentations are silent.
 

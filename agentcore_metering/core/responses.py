@@ -9,7 +9,7 @@ from typing import Any
 
 from agentcore_metering.core.errors import EmptyResponse
 from agentcore_metering.core.payload import first, read
-from agentcore_metering.core.types import ResponseFacts
+from agentcore_metering.core.types import OutputContent, ResponseFacts
 from agentcore_metering.core.usage import extract_usage
 
 __all__ = ["Reply", "read_reply", "read_tool_calls", "reported_cost", "require_content"]
@@ -26,6 +26,11 @@ class Reply:
     reasoning: str | None = field(default=None, repr=False)
     finish_reason: str | None = None
     facts: ResponseFacts = field(default_factory=ResponseFacts)
+
+    @property
+    def output(self) -> OutputContent:
+        """The reply for an observer of contents."""
+        return OutputContent(self.text, self.reasoning, self.tool_calls, self.finish_reason)
 
 
 def read_reply(response: Any) -> Reply:

@@ -121,6 +121,7 @@ class _ProviderStream:
     def succeed(self) -> StreamAnswer:
         """The stream came to its end: so have attempt and call."""
         record = self._attempt.succeed(self._facts())
+        self._note_output()
         self._call.end(Status.SUCCEEDED)
         return StreamAnswer(record, self._accumulator.tool_calls, self._accumulator.finish_reason)
 
@@ -128,6 +129,7 @@ class _ProviderStream:
         """Seconds to wait before the stream is asked for anew, or None when this is the call's end, which it then is."""
         call = self._call
         self._close_upstream()
+        self._note_output()
         if not isinstance(exc, Exception):
             self._attempt.cancel(self._facts())
             call.end(Status.CANCELLED)
@@ -167,6 +169,10 @@ class _ProviderStream:
         facts, text = self._accumulator.facts, self._accumulator.text
         has_answered = bool(text) or self._last_chunk_s is not None
         return with_estimate(facts, self._call.services.backend, self._call.request, text) if has_answered else facts
+
+    def _note_output(self) -> None:
+        if self._call.wants_output:
+            self._call.note_output(self._accumulator.output)
 
     def _close_upstream(self) -> None:
         """Stop reading, so that the provider can stop generating."""

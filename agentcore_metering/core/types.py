@@ -1,7 +1,8 @@
 """The values that travel through a call: frozen, slotted, framework-free.
 
 One call gives one `CallRecord` with one `AttemptRecord` for each request to the provider. Span, metrics and database row are all
-derived from these two and from nothing else. Nothing in a record is secret: keys and message contents live in `CallRequest` alone.
+derived from these two and from nothing else. Nothing in a record is secret: keys and message contents live in `CallRequest` alone, and
+the answer in `CallRecord.output` where an observer asked for it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "ModelConfig",
     "ModelTarget",
     "Operation",
+    "OutputContent",
     "Price",
     "ResponseFacts",
     "Status",
@@ -338,6 +340,18 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputContent:
+    """What the model said, for an observer that asked for it: in no repr, no attempt, and so in no journal and no row."""
+
+    text: str = field(default="", repr=False)
+    reasoning: str | None = field(default=None, repr=False)
+    tool_calls: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    """As `{"id", "type", "function": {"name", "arguments"}}` with `arguments` as JSON text."""
+    finish_reason: str | None = None
+    """None where the answer did not say, or was cut short."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """What the caller asked for, ended: exactly one span."""
 
@@ -354,6 +368,8 @@ class CallRecord:
     """Seconds from the first request to the provider until the first text that the caller got."""
     chunk_intervals_s: tuple[float, ...] = ()
     """Seconds between successive chunks of the last attempt, for the histogram of time per output chunk."""
+    output: OutputContent | None = field(default=None, repr=False)
+    """The last attempt's answer, or what came of it; None without one, and unless the observation `wants_output`."""
 
     @property
     def last_attempt(self) -> AttemptRecord | None:

@@ -49,7 +49,7 @@ def extract_usage(payload: Any) -> Usage:
         reasoning_tokens=_clamp(reasoning, output_tokens, "reasoning>output", anomalies),
         source=UsageSource.PROVIDER,
         anomalies=tuple(anomalies),
-        raw=to_json(payload),
+        raw=_raw(payload),
     )
 
 
@@ -71,6 +71,11 @@ def _estimated(input_tokens: int | None, output_tokens: int | None) -> Usage:
     if input_tokens is None and output_tokens is None:
         return NO_USAGE
     return Usage(input_tokens=input_tokens or 0, output_tokens=output_tokens or 0, source=UsageSource.ESTIMATED)
+
+
+def _raw(payload: Any) -> Any:
+    plain = to_json(payload)
+    return plain if isinstance(plain, dict) else to_json(vars(payload))
 
 
 def _count(payload: Any, names: tuple[str, ...], label: str, anomalies: list[str]) -> int:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -20,6 +22,7 @@ from agentcore_metering.core.types import (
     CallRecord,
     CostStatus,
     Failure,
+    ModelTarget,
     Operation,
     Status,
     Usage,
@@ -29,6 +32,8 @@ from agentcore_metering.telemetry.attributes import AttributeMap, CallTotals, ba
 
 _BASE_CACHE_SIZE = 256
 """Pairs of target and response model whose attributes are kept."""
+
+DEFAULT_MAX_MODELS = 200
 
 _TOKEN_COUNTERS = (
     (semconv.INFERENCE_INPUT_TOKENS, attrgetter("input_tokens")),
@@ -71,16 +76,37 @@ def _histogram(meter: Meter, instrument: semconv.Instrument) -> Histogram:
     return histogram
 
 
+class _ModelNames:
+    """The names of models that metrics may carry: the first that came, up to a bound, and one name for all the others.
+
+    A name that once had its own series keeps it, so nothing is counted twice or moves from series to series.
+    """
+
+    def __init__(self, max_models: int) -> None:
+        self._max_models = max_models
+        self._lock = threading.Lock()
+        self._names: set[str] = set()
+
+    def bounded(self, name: str) -> str:
+        """`name`, or `other` beyond the bound. `other` is one of the names that the bound counts."""
+        with self._lock:
+            if name not in self._names and len(self._names) < self._max_models - 1:
+                self._names.add(name)
+            return name if name in self._names else semconv.MODEL_OTHER
+
+
 class CallMetrics:
     """Adds calls and attempts to the instruments of `meter_provider`, or of the global one when it is None.
 
     The instruments are made at the first measurement. Through the API's proxies a provider that is set later counts from then on.
+    Requested and answering models together have at most `max_models` names; every further one is counted as `other`.
     """
 
-    def __init__(self, meter_provider: MeterProvider | None = None) -> None:
+    def __init__(self, meter_provider: MeterProvider | None = None, max_models: int = DEFAULT_MAX_MODELS) -> None:
         self._meter_provider = meter_provider
         self._has_legacy_names = are_legacy_names_wanted()
-        self._base = functools.lru_cache(maxsize=_BASE_CACHE_SIZE)(base_attributes)
+        self._models = _ModelNames(max_models)
+        self._base = functools.lru_cache(maxsize=_BASE_CACHE_SIZE)(self._bounded_base)
 
     @functools.cached_property
     def _instruments(self) -> Instruments:
@@ -117,6 +143,11 @@ class CallMetrics:
             self._measure_inference(record, totals, base, context)
         if self._has_legacy_names:
             self._measure_legacy(record, totals, base, context)
+
+    def _bounded_base(self, target: ModelTarget, response_model: str | None) -> AttributeMap:
+        if target.request_model:
+            target = replace(target, request_model=self._models.bounded(target.request_model))
+        return base_attributes(target, self._models.bounded(response_model) if response_model else None)
 
     def _count_tokens(self, usage: Usage, base: AttributeMap, context: Context) -> None:
         # Zeros too: the specification wants a failed call to be there, and a series that begins at 0 has a first increase.

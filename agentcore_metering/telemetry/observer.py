@@ -1,10 +1,11 @@
-"""The telemetry of a call as the core's observer: joins the span and the metrics, and keeps a fault in one from the other."""
+"""The telemetry of a call as the core's observer: joins span, metrics and contents, and keeps a fault in one from the others."""
 
 from __future__ import annotations
 
 import functools
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
@@ -12,24 +13,37 @@ from opentelemetry.trace import Tracer, TracerProvider
 
 from agentcore_metering.core.types import AttemptRecord, CallContext, CallRecord, CallRequest, TraceLink
 from agentcore_metering.telemetry import semconv
-from agentcore_metering.telemetry.attributes import CallTotals
-from agentcore_metering.telemetry.metrics import CallMetrics
+from agentcore_metering.telemetry.attributes import (
+    CallTotals,
+    request_attributes,
+    result_attributes,
+    sampling_attributes,
+)
+from agentcore_metering.telemetry.content import CapturedContent, ContentPolicy
+from agentcore_metering.telemetry.events import ContentEvent, Emit, make_emitter
+from agentcore_metering.telemetry.metrics import DEFAULT_MAX_MODELS, CallMetrics
 from agentcore_metering.telemetry.spans import CallSpan
 
 
 class TelemetryObservation:
-    """One call's span and metrics; a `CallObservation`. Exceptions pass through: the lifecycle contains them."""
+    """One call's span, metrics and contents; a `CallObservation`. Exceptions pass through: the lifecycle contains them."""
 
-    __slots__ = ("_metrics", "_span")
+    __slots__ = ("_observer", "_span")
 
-    def __init__(self, span: CallSpan, metrics: CallMetrics) -> None:
+    def __init__(self, observer: TelemetryObserver, span: CallSpan) -> None:
+        self._observer = observer
         self._span = span
-        self._metrics = metrics
 
     @property
     def trace(self) -> TraceLink | None:
         """The ids of the call's span, or None where nothing is traced."""
         return self._span.link
+
+    @property
+    def wants_output(self) -> bool:
+        """Whether contents are captured and have somewhere to go."""
+        mode = self._observer.content.mode
+        return mode.is_on_event or (mode.is_on_span and self._span.is_recording)
 
     def activate(self) -> AbstractContextManager[None]:
         """See `CallSpan.activate`."""
@@ -37,37 +51,69 @@ class TelemetryObservation:
 
     def attempt_ended(self, record: AttemptRecord, *, will_retry: bool) -> None:
         """Count the attempt."""
-        self._metrics.attempt_ended(record, self._span.context, will_retry=will_retry)
+        self._observer.metrics.attempt_ended(record, self._span.context, will_retry=will_retry)
 
     def call_ended(self, record: CallRecord) -> None:
-        """Measure the call and end its span, which ends whatever happens before."""
-        try:
+        """Measure the call, describe and end its span. Each of these is done whatever becomes of the others."""
+        with ExitStack() as steps:  # last in, first out
+            steps.callback(self._span.end, record)
             totals = CallTotals.of(record.attempts)
-            try:
-                self._metrics.call_ended(record, totals, self._span.context)
-            finally:
-                self._span.describe(record, totals)
-        finally:
-            self._span.end(record)
+            if self.wants_output:
+                steps.callback(self._capture, record, totals)
+            steps.callback(self._span.describe, record, totals)
+            steps.callback(self._observer.metrics.call_ended, record, totals, self._span.context)
+
+    def _capture(self, record: CallRecord, totals: CallTotals) -> None:
+        policy = self._observer.content
+        captured = policy.capture(record)
+        if policy.mode.is_on_span:
+            self._span.describe_content(captured)
+        if policy.mode.is_on_event and captured.body:
+            self._observer.emit(self._event(record, totals, captured))
+
+    def _event(self, record: CallRecord, totals: CallTotals, captured: CapturedContent) -> ContentEvent:
+        attributes = request_attributes(record.request, record.context) | captured.mark
+        attributes |= sampling_attributes(record.request.target) | result_attributes(record, totals)
+        return ContentEvent(captured.body, attributes, self._span.context, self._span.end_ns(record))
 
 
 class TelemetryObserver:
     """Spans and metrics of every call through OpenTelemetry's API; a `CallObserver`.
 
-    Providers that are None are the global ones, also when the host sets them only later. Metric names of v1.41 are added
-    when `OTEL_SEMCONV_STABILITY_OPT_IN` contains `gen_ai/dup` at the time this is made.
+    Metric names of v1.41 are added when `OTEL_SEMCONV_STABILITY_OPT_IN` contains `gen_ai/dup` at the time this is made.
+
+    Args:
+        tracer_provider, meter_provider, logger_provider: None is the global one, also when the host sets it only later. The last is for
+            events with contents alone; with releases of opentelemetry-api that have no event names on log records it is an event
+            logger provider.
+        content: what of the messages is captured; None is what `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says now, so nothing
+            unless it is set.
+        max_models: distinct model names on metrics; further ones are counted as `other`.
     """
 
     def __init__(
-        self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+        self,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        *,
+        logger_provider: Any = None,
+        content: ContentPolicy | None = None,
+        max_models: int = DEFAULT_MAX_MODELS,
     ) -> None:
         self._tracer_provider = tracer_provider
-        self._metrics = CallMetrics(meter_provider)
+        self._logger_provider = logger_provider
+        self.metrics = CallMetrics(meter_provider, max_models)
+        self.content = content if content is not None else ContentPolicy.from_environment()
 
     @functools.cached_property
     def _tracer(self) -> Tracer:
         return trace.get_tracer(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._tracer_provider)
 
+    @functools.cached_property
+    def emit(self) -> Emit:
+        """What emits events with contents."""
+        return make_emitter(self._logger_provider)
+
     def call_started(self, request: CallRequest, context: CallContext, started_at: datetime) -> TelemetryObservation:
         """The observation of a call that begins at `started_at`; its span has started."""
-        return TelemetryObservation(CallSpan(self._tracer, request, context, started_at), self._metrics)
+        return TelemetryObservation(self, CallSpan(self._tracer, request, context, started_at))

@@ -17,6 +17,7 @@ SCOPE_VERSION = __version__
 # Specifications ------------------------------------------------------------------------------------------------------
 _GENAI = "https://github.com/open-telemetry/semantic-conventions-genai"
 INFERENCE_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/client-inference.md"
+CONTENT_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/non-normative/models.py"
 EMBEDDINGS_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/client-embeddings.md"
 TOKEN_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/gen-ai-token-metrics.md"
 OPENAI_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/openai.md"
@@ -87,9 +88,19 @@ USER_ID = "user.id"
 # Attributes of metrics only: TOKEN_SPEC, LEGACY_SPEC -----------------------------------------------------------------
 TOKENS_MODALITY = "gen_ai.token.modality"
 TOKENS_MODALITY_UNKNOWN = "unknown"
+MODEL_OTHER = "other"
+"""Stands on metrics for every model beyond the bound on their number."""
 LEGACY_TOKENS_TYPE = "gen_ai.token.type"
 LEGACY_TOKENS_TYPE_INPUT = "input"
 LEGACY_TOKENS_TYPE_OUTPUT = "output"
+
+# Message contents, off by default: INFERENCE_SPEC, CONTENT_SPEC -------------------------------------------------------
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+CONTENT_EVENT = "gen_ai.client.inference.operation.details"
+CAPTURE_CONTENT_ENV = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+CONTENT_TRUNCATED = "agentcore_metering.content.truncated"
 
 # Our own attributes --------------------------------------------------------------------------------------------------
 CALL_ID = "agentcore_metering.call.id"
@@ -317,3 +328,11 @@ SPAN_ATTRIBUTES: tuple[SpanAttribute, ...] = (
     SpanAttribute(EXACT_COST_AMOUNTS, ValueType.STRINGS, "attempts have several currencies; for example `0.0012 USD`"),
     SpanAttribute(PRICE_VERSION, ValueType.STRING, "a price was applied; the last one's"),
 )
+
+CONTENT_ATTRIBUTES: tuple[SpanAttribute, ...] = (
+    SpanAttribute(SYSTEM_INSTRUCTIONS, ValueType.STRING, "the messages begin with instructions", CONTENT_SPEC),
+    SpanAttribute(INPUT_MESSAGES, ValueType.STRING, "there are other messages", CONTENT_SPEC),
+    SpanAttribute(OUTPUT_MESSAGES, ValueType.STRING, "the last attempt was answered, if only in part", CONTENT_SPEC),
+    SpanAttribute(CONTENT_TRUNCATED, ValueType.BOOLEAN, "something was left out for its size"),
+)
+"""What a span carries besides when contents are captured on spans: JSON text each, but for the last."""

@@ -21,6 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from agentcore_metering.core.types import CallContext, CallRecord, CallRequest, Operation, Status, TraceLink
 from agentcore_metering.telemetry import attributes, semconv
+from agentcore_metering.telemetry.content import CapturedContent
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -109,7 +110,7 @@ class CallSpan:
         self._is_ours = span_context.is_valid and span_context.span_id != parent_id
         self.context: Context = trace.set_span_in_context(self._span, parent) if self._is_ours else parent
         """The caller's context with this span, where there is one, current: what exemplars link to."""
-        if self._is_recording():
+        if self.is_recording:
             self._span.set_attributes(attributes.request_attributes(request, context))
 
     @property
@@ -124,6 +125,11 @@ class CallSpan:
             is_sampled=ids.trace_flags.sampled,
         )
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether what is set on the span now is kept."""
+        return self._is_ours and not self._has_ended and self._span.is_recording()
+
     def activate(self) -> AbstractContextManager[None]:
         """A context manager in which this span is current and other LLM instrumentations are silent.
 
@@ -136,7 +142,7 @@ class CallSpan:
 
     def describe(self, record: CallRecord, totals: attributes.CallTotals) -> None:
         """Set on the span what `record` says; nothing on a span that is not recorded."""
-        if not self._is_recording():
+        if not self.is_recording:
             return
         self._span.set_attributes(attributes.result_attributes(record, totals))
         for attempt, following in pairwise(record.attempts):
@@ -145,21 +151,24 @@ class CallSpan:
         if record.status is Status.FAILED:
             self._describe_failure(record)
 
+    def describe_content(self, captured: CapturedContent) -> None:
+        """Set contents on the span; nothing on a span that is not recorded."""
+        if self.is_recording:
+            self._span.set_attributes(captured.span_attributes)
+
     def end(self, record: CallRecord) -> None:
         """End the span, once, at its start plus the call's duration, so that it lasts as long as the duration metric says."""
         if self._is_ours and not self._has_ended:
             self._has_ended = True
-            self._span.end(end_time=self._end_ns(record))
-
-    def _is_recording(self) -> bool:
-        return self._is_ours and not self._has_ended and self._span.is_recording()
+            self._span.end(end_time=self.end_ns(record))
 
     def _describe_failure(self, record: CallRecord) -> None:
         failure = record.failure
         self._span.set_status(trace.StatusCode.ERROR, failure.message if failure is not None else None)
         if failure is not None:
             event = attributes.exception_attributes(failure)
-            self._span.add_event(semconv.EXCEPTION_EVENT, event, timestamp=self._end_ns(record))
+            self._span.add_event(semconv.EXCEPTION_EVENT, event, timestamp=self.end_ns(record))
 
-    def _end_ns(self, record: CallRecord) -> int:
+    def end_ns(self, record: CallRecord) -> int:
+        """The span's end, in nanoseconds since 1970."""
         return self._start_ns + round(record.duration_s * _NS_PER_SECOND)

@@ -81,6 +81,11 @@ class StubProvider:
         return self.base_url + _BASE_PATHS.get(provider, "/v1")
 
     @property
+    def connections_opened(self) -> int:
+        """Connections accepted since the start: a client that reuses its own opens no new one."""
+        return self._server.connections_opened
+
+    @property
     def requests(self) -> tuple[ReceivedRequest, ...]:
         """All requests since the start or the last `clear()`, oldest first."""
         return self.ledger.entries()
@@ -99,6 +104,7 @@ class _Server(ThreadingHTTPServer):
         self.stub = stub
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._connections_lock = threading.Lock()
+        self.connections_opened = 0
         super().__init__(address, _Handler)
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
@@ -106,6 +112,7 @@ class _Server(ThreadingHTTPServer):
         thread = threading.Thread(target=self._converse, args=(request, client_address), daemon=True)
         with self._connections_lock:
             self._connections[request] = thread
+            self.connections_opened += 1
         thread.start()
 
     def _converse(self, request: socket.socket, client_address: object) -> None:

@@ -77,6 +77,8 @@ def test_extract_usage_reads_objects_like_dicts() -> None:
     usage = extract_usage(SimpleNamespace(prompt_tokens=100, completion_tokens=40, prompt_tokens_details=details))
 
     assert _figures(usage) == (100, 40, 30, 0, 0)
+    assert usage.raw is not None
+    assert usage.raw["prompt_tokens"] == 100
 
 
 @pytest.mark.parametrize(

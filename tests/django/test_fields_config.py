@@ -345,6 +345,12 @@ class TestMovedCiphertext:
         assert isinstance(LLMConfig.objects.get().config, UnreadableConfig)
 
 
+def test_secret_that_older_code_added_in_clear_wins_over_the_sealed_one(row: LLMConfig) -> None:
+    store_text(row, {"api_key": "sk-newer", "__secrets__": sealed_text(row)})
+
+    assert LLMConfig.objects.get().config["api_key"] == "sk-newer"
+
+
 @pytest.mark.parametrize("config", [[1], "text", 5, True])
 def test_config_that_is_no_object_is_refused(config: object) -> None:
     with pytest.raises(ValidationError, match="JSON object"):

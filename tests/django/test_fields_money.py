@@ -87,6 +87,16 @@ def test_sum_with_filter_counts_the_chosen_rows_alone() -> None:
     assert totals == {"chosen": Decimal("2.25"), "everything": Decimal("103.75"), "default": Decimal("0.5")}
 
 
+def test_sum_of_an_expression_is_exact() -> None:
+    LLMUsage.objects.create(model="m", cost="0.1", computed_cost="0.2")
+    LLMUsage.objects.create(model="m", cost="9000000", computed_cost="0.000000000001")
+
+    figures = LLMUsage.objects.aggregate(total=ExactSum(F("cost") + F("computed_cost")))
+
+    # 0.1 + 0.2 + 9000000 + 1e-12
+    assert figures["total"] == Decimal("9000000.300000000001")
+
+
 def test_sum_orders_and_compares_as_a_number_on_either_side_of_64_bits() -> None:
     add("9", model="nine")
     add("10.5", model="ten")
@@ -168,7 +178,7 @@ def test_lookup_compares_amounts_exactly(lookup: str, value: object, found: list
 def test_expressions_over_amounts_give_amounts() -> None:
     LLMUsage.objects.create(model="m", cost="1.5", computed_cost="0.25", total_tokens=3)
 
-    row = LLMUsage.objects.annotate(
+    figures = LLMUsage.objects.values(
         plus=F("cost") + F("computed_cost"),
         minus=F("cost") - exact_value("0.000000000001"),
         times=F("cost") * 2,
@@ -178,11 +188,15 @@ def test_expressions_over_amounts_give_amounts() -> None:
         nested=Subquery(LLMUsage.objects.filter(pk=OuterRef("pk")).values("cost")),
     ).get()
 
-    assert row.plus == Decimal("1.75")
-    assert row.minus == Decimal("1.499999999999")
-    assert row.times == Decimal(3)
-    assert row.by_column == Decimal("0.75")
-    assert (row.either, row.chosen, row.nested) == (Decimal("0.25"), Decimal("1.5"), Decimal("1.5"))
+    assert figures == {
+        "plus": Decimal("1.75"),
+        "minus": Decimal("1.499999999999"),
+        "times": Decimal(3),
+        "by_column": Decimal("0.75"),
+        "either": Decimal("0.25"),
+        "chosen": Decimal("1.5"),
+        "nested": Decimal("1.5"),
+    }
 
 
 def test_expression_can_be_compared_and_ordered_by() -> None:
@@ -302,6 +316,6 @@ def test_union_of_rows_gives_amounts() -> None:
 def test_window_over_rows_gives_amounts() -> None:
     add("0.1", "0.2")
 
-    rows = LLMUsage.objects.annotate(running=models.Window(Sum("cost"), order_by="cost")).order_by("cost")
+    rows = LLMUsage.objects.order_by("cost").values_list(models.Window(Sum("cost"), order_by="cost"), flat=True)
 
-    assert [row.running for row in rows] == [Decimal("0.1"), Decimal("0.3")]
+    assert list(rows) == [Decimal("0.1"), Decimal("0.3")]

@@ -120,7 +120,8 @@ def _load(stored: Any) -> Any:
         secrets, binding = unseal(str(sealed))
     except SecretUnavailable as error:
         return UnreadableConfig(stored, sealed, str(error))
-    return BoundConfig({**stored, **secrets}, binding, sealed)
+    # What stands in clear beside sealed secrets was added later, by code that does not know them.
+    return BoundConfig({**secrets, **stored}, binding, sealed)
 
 
 class EncryptedConfigField(models.JSONField):

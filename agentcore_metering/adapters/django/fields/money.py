@@ -127,8 +127,6 @@ class _ExactStorage:
         return self.to_python(value)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
-        if hasattr(value, "as_sql"):
-            return value
         amount = self.to_python(value)
         if amount is None:
             return None

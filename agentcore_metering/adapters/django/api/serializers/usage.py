@@ -1,0 +1,66 @@
+"""The document of `llm-usage/`, for its description; `stats.usage_list` makes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from agentcore_metering.adapters.django.api.serializers.users import UserPkField
+
+__all__ = ["UsagePageSerializer"]
+
+
+def _text() -> serializers.CharField:
+    return serializers.CharField(allow_null=True)
+
+
+class UsageItemSerializer(serializers.Serializer[Any]):
+    """One row: one request to a provider."""
+
+    id = serializers.UUIDField()
+    call_id = serializers.UUIDField(allow_null=True)
+    attempt = serializers.IntegerField()
+    user_id = UserPkField(allow_null=True)
+    username = _text()
+    operation = _text()
+    provider = _text()
+    model = serializers.CharField()
+    response_model = _text()
+    config_uuid = serializers.UUIDField(allow_null=True)
+    node_name = _text()
+    prompt_tokens = serializers.IntegerField()
+    completion_tokens = serializers.IntegerField()
+    total_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    cache_write_tokens = serializers.IntegerField()
+    reasoning_tokens = serializers.IntegerField()
+    usage_source = _text()
+    cost = serializers.FloatField(allow_null=True)
+    cost_amount = serializers.CharField(allow_null=True, help_text="Exact decimal with 12 places.")
+    cost_currency = serializers.CharField()
+    cost_status = _text()
+    cost_source = _text()
+    success = serializers.BooleanField()
+    status = _text()
+    error = _text()
+    error_type = _text()
+    finish_reason = _text()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    e2e_latency_sec = serializers.FloatField(allow_null=True)
+    latency_sec = serializers.FloatField(allow_null=True, help_text="The same as e2e_latency_sec.")
+    ttft_sec = serializers.FloatField(required=False, help_text="Only for streams that had a first chunk.")
+    output_tps = serializers.FloatField(allow_null=True)
+    trace_id = _text()
+    span_id = _text()
+    metadata = serializers.JSONField()
+
+
+class UsagePageSerializer(serializers.Serializer[Any]):
+    """A page of rows."""
+
+    results = UsageItemSerializer(many=True)
+    total = serializers.IntegerField()
+    page = serializers.IntegerField()
+    page_size = serializers.IntegerField()

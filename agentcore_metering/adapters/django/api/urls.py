@@ -1,0 +1,28 @@
+"""The API's URLs. A UUID is tried before a number, and both after the fixed names."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from agentcore_metering.adapters.django.api.views.configs import AllConfigsView, ConfigDetailView, GlobalConfigsView
+from agentcore_metering.adapters.django.api.views.policy import MeteringConfigView
+from agentcore_metering.adapters.django.api.views.stats import TokenStatsView
+from agentcore_metering.adapters.django.api.views.usage import UsageListView
+from agentcore_metering.adapters.django.api.views.user_configs import UserConfigDetailView, UserConfigsView
+from agentcore_metering.adapters.django.api.views.users import UserListView
+
+__all__ = ["urlpatterns"]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("users/", UserListView.as_view(), name="users"),
+    path("metering-config/", MeteringConfigView.as_view(), name="metering-config"),
+    path("token-stats/", TokenStatsView.as_view(), name="token-stats"),
+    path("llm-usage/", UsageListView.as_view(), name="llm-usage"),
+    path("llm-config/", GlobalConfigsView.as_view(), name="llm-config-global"),
+    path("llm-config/all/", AllConfigsView.as_view(), name="llm-config-all"),
+    path("llm-config/users/", UserConfigsView.as_view(), name="llm-config-users"),
+    path("llm-config/users/<int:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
+    path("llm-config/users/<uuid:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
+    path("llm-config/<uuid:config_ref>/", ConfigDetailView.as_view(), name="llm-config-detail"),
+    path("llm-config/<int:config_ref>/", ConfigDetailView.as_view(), name="llm-config-detail-legacy"),
+]

@@ -1,0 +1,139 @@
+"""The settings of the app that an admin changes at run time: the database's value where there is a usable one, else Django's setting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.models import MeteringConfig
+from agentcore_metering.core.errors import InvalidField
+
+__all__ = ["InvalidCrontab", "MeteringPolicy", "change_policy", "is_crontab", "read_policy"]
+
+MAX_RETENTION_DAYS = 3650
+
+
+class InvalidCrontab(InvalidField):
+    """A schedule that is none."""
+
+    code = "invalid_crontab"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "Invalid 5-field cron expression.")
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringPolicy:
+    """How long usage is kept, and when the periodic work runs."""
+
+    retention_days: int
+    cleanup_enabled: bool
+    cleanup_crontab: str
+    """Minute, hour, day of month, month, day of week."""
+    aggregation_crontab: str
+
+
+def read_policy() -> MeteringPolicy:
+    """The policy in force. One query."""
+    stored = {row.key: row.value for row in _rows() if _is_usable(row.key, row.value)}
+    defaults = MeteringPolicy(
+        retention_days=metering_settings.RETENTION_DAYS,
+        cleanup_enabled=metering_settings.CLEANUP_ENABLED,
+        cleanup_crontab=metering_settings.CLEANUP_CRONTAB,
+        aggregation_crontab=metering_settings.AGGREGATION_CRONTAB,
+    )
+    return MeteringPolicy(**{name: stored.get(name, getattr(defaults, name)) for name in _CHECKS})
+
+
+def change_policy(changes: Mapping[str, Any]) -> MeteringPolicy:
+    """The policy after `changes` (by the names of `MeteringPolicy`), all of them or, on an error, none.
+
+    Raises:
+        InvalidField: a value is not usable.
+    """
+    for name, value in changes.items():
+        if not _is_usable(name, value):
+            raise (
+                InvalidCrontab(name)
+                if name.endswith("_crontab")
+                else InvalidField(name, f"{value!r} is not allowed here.")
+            )
+    alias = metering_settings.DATABASE_ALIAS
+    with transaction.atomic(using=alias):
+        for name, value in changes.items():
+            MeteringConfig.objects.using(alias).update_or_create(
+                scope=MeteringConfig.SCOPE_GLOBAL, key=name, defaults={"value": value}
+            )
+    return read_policy()
+
+
+def is_crontab(text: Any) -> bool:
+    """Whether `text` is a schedule of five fields with lists, ranges, steps, and names of months and week days."""
+    if not isinstance(text, str) or len(text) > 200:
+        return False
+    parts = text.split()
+    return len(parts) == len(_FIELDS) and all(
+        _is_cron_item(item, field) for part, field in zip(parts, _FIELDS, strict=True) for item in part.split(",")
+    )
+
+
+def _rows() -> QuerySet[MeteringConfig]:
+    rows = MeteringConfig.objects.using(metering_settings.DATABASE_ALIAS)
+    return rows.filter(scope=MeteringConfig.SCOPE_GLOBAL, key__in=list(_CHECKS))
+
+
+def _is_usable(name: str, value: Any) -> bool:
+    check = _CHECKS.get(name)
+    return check is not None and check(value)
+
+
+def _is_retention(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_RETENTION_DAYS
+
+
+_CHECKS = {
+    "retention_days": _is_retention,
+    "cleanup_enabled": lambda value: isinstance(value, bool),
+    "cleanup_crontab": is_crontab,
+    "aggregation_crontab": is_crontab,
+}
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEK_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+_ITEM = re.compile(
+    r"(?:\*|(?P<first>[0-9]{1,2}|[a-z]{3})(?:-(?P<last>[0-9]{1,2}|[a-z]{3}))?)(?:/(?P<step>[0-9]{1,2}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _CronField:
+    smallest: int
+    largest: int
+    names: tuple[str, ...] = ()
+
+    def takes(self, text: str) -> bool:
+        return text in self.names or (text.isdigit() and self.smallest <= int(text) <= self.largest)
+
+
+# Sunday is 0 or 7.
+_FIELDS = (
+    _CronField(0, 59),
+    _CronField(0, 23),
+    _CronField(1, 31),
+    _CronField(1, 12, _MONTHS),
+    _CronField(0, 7, _WEEK_DAYS),
+)
+
+
+def _is_cron_item(text: str, field: _CronField) -> bool:
+    found = _ITEM.fullmatch(text.lower())
+    if found is None or (found["step"] and int(found["step"]) == 0):
+        return False
+    return all(end is None or field.takes(end) for end in (found["first"], found["last"]))

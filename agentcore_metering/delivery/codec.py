@@ -1,0 +1,174 @@
+"""Owns the journal's line: `crc32 SP json LF`, versioned, bounded, and read back line by line whatever happened to the file.
+
+A line holds what a row needs and nothing else: prompts and keys live in no `AttemptRecord`. Where lines are kept is `segment`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from agentcore_metering.core.types import AttemptRecord, AttemptStart
+from agentcore_metering.delivery.packing import UNPACK_ERRORS, pack, unpack
+
+__all__ = ["MAX_LINE_BYTES", "VERSION", "Entry", "Reason", "Unreadable", "encode", "is_start", "read_lines", "to_text"]
+
+VERSION = 1
+"""Raised when an older reader would take a line for something that it is not; new fields alone do not raise it."""
+
+MAX_LINE_BYTES = 64 * 1024
+"""An attempt whose line would be longer loses its largest JSON parts, with a mark; its figures stay."""
+
+_KEPT_CHARACTERS = 2_000
+_KEPT_ITEMS = 20
+"""What is left of a text or a list in a line that is too long even without its JSON parts."""
+
+_START, _END = "s", "e"
+_CHECKSUM_DIGITS = 8
+_START_MARK = b'{"v":%d,"k":"s"' % VERSION
+# Text inside a JSON string has its quotes escaped, so this is found only where a line begins.
+_LINE_BEGIN = re.compile(rb'[0-9a-f]{8} \{"v":')
+_OPTIONAL_PARTS = (("notes",), ("facts", "usage", "raw"), ("context", "metadata"))
+
+
+class Reason(StrEnum):
+    """Why a line gives no record."""
+
+    DAMAGED = "damaged"
+    """Torn, or its checksum is wrong."""
+    NEWER = "newer"
+    """Whole, but written by a release that knows more."""
+    MALFORMED = "malformed"
+    """Whole, but no record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that gives no record; the lines after it are read all the same."""
+
+    reason: Reason
+    version: int | None = None
+
+
+Entry = AttemptStart | AttemptRecord | Unreadable
+
+
+def encode(entry: AttemptStart | AttemptRecord) -> bytes:
+    """The line of an attempt's start or end, at most `MAX_LINE_BYTES` long. ValueError where not even its figures fit."""
+    kind = _START if isinstance(entry, AttemptStart) else _END
+    packed = pack(entry)
+    for body in (lambda: packed, lambda: _without_optional_parts(packed, kind), lambda: _shortened(packed)):
+        line = _line(kind, body())
+        if line is not None and len(line) <= MAX_LINE_BYTES:
+            return line
+    raise ValueError(f"attempt {entry.id} cannot be written as a line of {MAX_LINE_BYTES} bytes; its figures are not plain numbers")
+
+
+def to_text(record: AttemptRecord) -> str:
+    """The record as JSON for people and logs, bounded like its line."""
+    return encode(record)[_CHECKSUM_DIGITS + 1 : -1].decode("ascii")
+
+
+def is_start(line: bytes) -> bool:
+    """Whether a line of this version tells of a start; cheaper than reading it."""
+    return line.startswith(_START_MARK, _CHECKSUM_DIGITS + 1)
+
+
+def read_lines(content: bytes, *, skip_starts: bool = False) -> Iterator[Entry]:
+    """What the lines of `content` say, in order. Nothing is raised for any content.
+
+    Zeros at the end are room that was reserved and not used. A damaged line is told as one `Unreadable`; where only its line feed
+    is gone, both lines that it parted are still read.
+    """
+    for piece in content.rstrip(b"\0").split(b"\n"):
+        line = piece.lstrip(b"\0")
+        if not line or (skip_starts and is_start(line)):
+            continue
+        entry = _decode(line)
+        if isinstance(entry, Unreadable) and entry.reason is Reason.DAMAGED:
+            yield from _salvaged(line)
+        else:
+            yield entry
+
+
+def _line(kind: str, packed: dict[str, Any]) -> bytes | None:
+    try:
+        body = json.dumps({"v": VERSION, "k": kind, **packed}, separators=(",", ":"), default=str).encode("ascii")
+    except (ValueError, TypeError, RecursionError):  # a nesting or a number that JSON cannot write: try with less
+        return None
+    return b"%08x %b\n" % (zlib.crc32(body), body)
+
+
+def _decode(line: bytes) -> Entry:
+    body = line[_CHECKSUM_DIGITS + 1 :]
+    if line[:_CHECKSUM_DIGITS] != b"%08x" % zlib.crc32(body):
+        return Unreadable(Reason.DAMAGED)
+    try:
+        packed = json.loads(body)
+        if packed["v"] > VERSION:
+            return Unreadable(Reason.NEWER, int(packed["v"]))
+        return _READERS[packed["k"]](packed)
+    except UNPACK_ERRORS:
+        return Unreadable(Reason.MALFORMED)
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], AttemptStart | AttemptRecord]] = {
+    _START: lambda packed: unpack(AttemptStart, packed),
+    _END: lambda packed: unpack(AttemptRecord, packed),
+}
+
+
+def _salvaged(line: bytes) -> Iterator[Entry]:
+    begins = [found.start() for found in _LINE_BEGIN.finditer(line)]
+    has_loss = not begins or begins[0] > 0
+    for begin, end in zip(begins, [*[after - 1 for after in begins[1:]], len(line)], strict=True):
+        entry = _decode(line[begin:end])
+        if isinstance(entry, Unreadable):
+            has_loss = True
+        else:
+            yield entry
+    if has_loss:
+        yield Unreadable(Reason.DAMAGED)
+
+
+def _without_optional_parts(packed: dict[str, Any], kind: str) -> dict[str, Any]:
+    """`packed` without its JSON parts, largest first and no more than needed; changed in place and marked with what went."""
+    parts = sorted(_OPTIONAL_PARTS, key=lambda path: _size(_parent(packed, path).get(path[-1])), reverse=True)
+    dropped: list[str] = []
+    for path in parts:
+        if _parent(packed, path).pop(path[-1], None) is None:
+            continue
+        dropped.append(path[-1])
+        marked = packed if kind == _END else packed["context"]
+        marked.setdefault("notes" if kind == _END else "metadata", {})["dropped_oversize"] = dropped
+        line = _line(kind, packed)
+        if line is not None and len(line) <= MAX_LINE_BYTES:
+            break
+    return packed
+
+
+def _parent(packed: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    for name in path[:-1]:
+        packed = packed.get(name) or {}
+    return packed
+
+
+def _size(part: Any) -> int:
+    """Bytes as JSON; what cannot be written counts as largest of all."""
+    line = _line("", {"part": part})
+    return MAX_LINE_BYTES * 1_000 if line is None else len(line)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:_KEPT_CHARACTERS]
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value[:_KEPT_ITEMS]]
+    return value

@@ -1,0 +1,125 @@
+"""Frozen dataclasses of the core <-> JSON values, by their annotations: a new field of a record travels without a line of code here.
+
+Absent keys become the field's default and unknown keys are passed over, so neighbouring releases read each other. What a line of
+the journal looks like is left to `codec`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from agentcore_metering.core.payload import to_json
+
+__all__ = ["UNPACK_ERRORS", "pack", "unpack"]
+
+T = TypeVar("T")
+
+UNPACK_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What `unpack` raises for values that no `pack` has made."""
+
+
+class _Pair(NamedTuple):
+    """The two directions of one type."""
+
+    pack: Callable[[Any], Any]
+    unpack: Callable[[Any], Any]
+
+
+class _Field(NamedTuple):
+    name: str
+    pair: _Pair
+    may_be_absent: bool
+    """Whether the default is None, so that None needs no room."""
+
+
+def pack(value: Any) -> dict[str, Any]:
+    """A dataclass as a dict of JSON values. What JSON cannot hold becomes its text; raises nothing for it."""
+    packed = {}
+    for name, pair, may_be_absent in _fields(type(value)):
+        item = getattr(value, name)
+        if item is not None:
+            packed[name] = pair.pack(item)
+        elif not may_be_absent:
+            packed[name] = None
+    return packed
+
+
+def unpack(cls: type[T], packed: Mapping[str, Any]) -> T:
+    """The dataclass that `pack` has packed. Raises one of `UNPACK_ERRORS` where `packed` is none."""
+    found = {
+        name: None if packed[name] is None else pair.unpack(packed[name])
+        for name, pair, _may_be_absent in _fields(cls)
+        if name in packed
+    }
+    return cls(**found)
+
+
+@cache
+def _fields(cls: type[Any]) -> tuple[_Field, ...]:
+    hints = get_type_hints(cls)
+    return tuple(_Field(item.name, _pair(hints[item.name]), item.default is None) for item in dataclasses.fields(cls))
+
+
+def _pair(annotation: Any) -> _Pair:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        members = [member for member in arguments if member is not type(None)]
+        return _pair(members[0]) if len(members) == 1 else _SCALAR
+    if origin is tuple:
+        return _tuple_of(_pair(arguments[0]))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _JSON if arguments[1] is Any else _mapping_of(*map(_pair, arguments))
+    if dataclasses.is_dataclass(annotation):
+        return _Pair(pack, lambda packed: unpack(annotation, packed))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return _Pair(lambda member: member.value, annotation)
+    return _BY_TYPE[annotation]
+
+
+def _tuple_of(item: _Pair) -> _Pair:
+    return _Pair(
+        lambda values: [item.pack(value) for value in values], lambda values: tuple(map(item.unpack, values))
+    )
+
+
+def _mapping_of(key: _Pair, value: _Pair) -> _Pair:
+    return _Pair(
+        lambda mapping: {key.pack(name): value.pack(item) for name, item in mapping.items()},
+        lambda mapping: {key.unpack(name): value.unpack(item) for name, item in mapping.items()},
+    )
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    return value if isinstance(value, (str, int)) else str(value)
+
+
+def _to_json(value: Any) -> Any:
+    try:
+        return to_json(value)
+    except Exception as exc:  # noqa: BLE001 - a host's object whose __str__ fails must not cost the record
+        return {"unreadable": f"{type(value).__name__}: {type(exc).__name__}"}
+
+
+_SCALAR = _Pair(_scalar, _unchanged)
+_JSON = _Pair(_to_json, dict)
+_BY_TYPE: dict[Any, _Pair] = {
+    UUID: _Pair(lambda value: value.hex, UUID),
+    datetime: _Pair(datetime.isoformat, datetime.fromisoformat),
+    Decimal: _Pair(str, Decimal),
+    str: _Pair(_unchanged, _unchanged),
+    int: _Pair(_unchanged, _unchanged),
+    float: _Pair(_unchanged, _unchanged),
+    bool: _Pair(_unchanged, _unchanged),
+}

@@ -1,0 +1,200 @@
+"""Owns one file of the journal: its reserved room, its lock, how far it has been delivered, and how it ends.
+
+A segment belongs to whoever holds its `flock`: the process that appends to it, or, once that one is dead, whoever adopts it. The lock
+dies with the process. The file begins with the offset up to which everything is in the database, so a replay is short. Which
+segments there are is left to `journal` and `adoption`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+import zlib
+from pathlib import Path
+
+__all__ = ["CORRUPT_SUFFIX", "HEADER_BYTES", "SUFFIX", "Segment", "sweep_unborn"]
+
+SUFFIX = ".jnl"
+UNBORN_SUFFIX = ".tmp"
+CORRUPT_SUFFIX = ".corrupt"
+UNBORN_MAX_AGE_S = 60.0
+
+_ACKNOWLEDGED = b"ack %010d"
+HEADER_BYTES = 24
+"""crc32, space, `ack `, ten digits, line feed."""
+
+_NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+_CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+
+
+class Segment:
+    """An open segment of this process: made by `create` or by `adopt`."""
+
+    def __init__(self, fd: int, path: Path, capacity: int, end: int) -> None:
+        self.path = path
+        self.capacity = capacity
+        self.end = end
+        """Where the next line goes; for an adopted segment the file's size."""
+        self.delivered = HEADER_BYTES
+        """Everything before this offset is in the database."""
+        self.is_full = False
+        """Nothing is appended any more."""
+        self.is_damaged = False
+        """Something in it could not be read: it is kept aside instead of removed."""
+        self.newer_version: int | None = None
+        """A later release wrote it: kept for that one."""
+        self._fd = fd
+        self._synced = HEADER_BYTES
+
+    @classmethod
+    def create(cls, path: Path, capacity: int) -> Segment:
+        """A new, locked segment whose room is reserved, so that a full disk cannot stop an append. OSError where that fails."""
+        unborn = path.with_name(path.name + UNBORN_SUFFIX)
+        fd = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _reserve(fd, capacity)
+            os.pwrite(fd, _header(HEADER_BYTES), 0)
+            unborn.rename(path)  # an adopter sees it only now that it is locked
+        except BaseException:
+            with contextlib.suppress(OSError):
+                unborn.unlink()
+            os.close(fd)
+            raise
+        return cls(fd, path, capacity, HEADER_BYTES)
+
+    @classmethod
+    def adopt(cls, path: Path) -> Segment | None:
+        """The segment of a dead process, now ours; None while its owner, or another adopter, has it or has just removed it.
+
+        OSError for a file that cannot be one of ours: a link, or another user's.
+        """
+        try:
+            fd = os.open(path, os.O_RDWR | _NO_FOLLOW)
+        except FileNotFoundError:
+            return None
+        segment = cls._locked(fd, path)
+        if segment is None:
+            os.close(fd)
+        return segment
+
+    @classmethod
+    def _locked(cls, fd: int, path: Path) -> Segment | None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        facts = os.fstat(fd)
+        # Whoever removes a segment unlinks it before the lock goes; what we hold then is a file without a name.
+        if facts.st_nlink == 0 or not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
+            return None
+        segment = cls(fd, path, facts.st_size, facts.st_size)
+        segment.is_full = True
+        segment.delivered = min(_delivered(os.pread(fd, HEADER_BYTES, 0)), facts.st_size)
+        return segment
+
+    def append(self, line: bytes) -> None:
+        """Write `line` behind the last one; on return it survives the death of the process. OSError where it was not written."""
+        # Reserved before it is written: a signal handler or a finalizer that appends in between gets the next place.
+        offset = self.end
+        self.end = offset + len(line)
+        try:
+            written = os.pwrite(self._fd, line, offset)
+        except OSError:
+            self.is_full = True
+            raise
+        if written != len(line):
+            self.is_full = True
+            raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written", str(self.path))
+
+    def has_room(self, line_bytes: int) -> bool:
+        """Whether a line of this length still fits."""
+        return not self.is_full and self.end + line_bytes <= self.capacity
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """Whole lines from `offset` on, about `limit` bytes of them; at the end also what is left of a torn line."""
+        available = self.end - offset
+        content = os.pread(self._fd, min(limit, available), offset)
+        if len(content) < available:
+            last_line_feed = content.rfind(b"\n")
+            if last_line_feed >= 0:
+                return content[: last_line_feed + 1]
+        return content
+
+    def acknowledge(self, offset: int) -> None:
+        """Note that everything before `offset` is in the database: after the commit, never before."""
+        self.delivered = offset
+        os.pwrite(self._fd, _header(offset), 0)
+
+    def sync(self) -> None:
+        """Carry what was appended since the last time past the operating system's cache, so that it survives a power loss."""
+        end = self.end
+        if self._synced < end and self._fd >= 0:
+            os.fdatasync(self._fd)
+            self._synced = end
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that are not yet delivered."""
+        return self.end - self.delivered
+
+    def is_linked(self) -> bool:
+        """Whether its file still has a name: somebody may have cleared the directory."""
+        return os.fstat(self._fd).st_nlink > 0
+
+    def retire(self) -> None:
+        """End a segment that is wholly delivered: remove its file, or set aside what could not be read. Its lock is given up."""
+        if self.newer_version is not None:
+            self._rename(f".v{self.newer_version}")
+        elif self.is_damaged:
+            self._rename(CORRUPT_SUFFIX)
+        else:
+            self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Give up file and lock; what is in the file stays. In a forked child this leaves the parent's lock alone."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _rename(self, suffix: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(self.path.with_name(self.path.name + suffix))
+
+
+def sweep_unborn(directory: Path) -> None:
+    """Remove what processes left behind that died while they made a segment; there is no record in it."""
+    for path in directory.glob(f"*{SUFFIX}{UNBORN_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > UNBORN_MAX_AGE_S:
+                path.unlink()
+
+
+def _reserve(fd: int, capacity: int) -> None:
+    try:
+        os.posix_fallocate(fd, 0, capacity)
+    except AttributeError:  # macOS has none
+        os.ftruncate(fd, capacity)
+    except OSError as exc:
+        if exc.errno not in _CANNOT_RESERVE:
+            raise
+        os.ftruncate(fd, capacity)
+
+
+def _header(offset: int) -> bytes:
+    text = _ACKNOWLEDGED % offset
+    return b"%08x %b\n" % (zlib.crc32(text), text)
+
+
+def _delivered(header: bytes) -> int:
+    """The offset that a header tells, or the first line's where it is damaged: to deliver twice is harmless."""
+    digits = header[13:-1]
+    if not digits.isdigit() or header != _header(int(digits)):
+        return HEADER_BYTES
+    return max(int(digits), HEADER_BYTES)

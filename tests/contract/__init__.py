@@ -1,0 +1,3 @@
+"""Promises to the outside: imports, settings, documents."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the api."""
+
+from __future__ import annotations

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
+
+from agentcore_metering.adapters.django.api.views.base import TAG
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    GENERATOR_STATS.reset()
+    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return document
+
+
+def test_schema_is_made_without_a_warning(schema: dict[str, Any]) -> None:
+    assert not GENERATOR_STATS, GENERATOR_STATS._warn_cache
+    assert schema["paths"]
+
+
+def test_every_operation_has_the_tag_and_a_summary(schema: dict[str, Any]) -> None:
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+
+    assert {tuple(operation["tags"]) for operation in operations} == {(TAG,)}
+    assert all(operation["summary"] for operation in operations)
+
+
+def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None:
+    paths = {path.removeprefix("/api/v1/admin/") for path in schema["paths"]}
+
+    assert paths == {
+        "users/",
+        "metering-config/",
+        "token-stats/",
+        "llm-usage/",
+        "llm-config/",
+        "llm-config/all/",
+        "llm-config/users/",
+        "llm-config/users/{user_id}/",
+        "llm-config/{config_ref}/",
+    }

@@ -1,0 +1,41 @@
+"""The API's addresses as a host mounts them, and one request that each method of each of them answers."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+PREFIX = "/api/v1/admin"
+UNKNOWN = UUID(int=4711)
+
+TOKEN_STATS = f"{PREFIX}/token-stats/"
+LLM_USAGE = f"{PREFIX}/llm-usage/"
+USERS = f"{PREFIX}/users/"
+METERING_CONFIG = f"{PREFIX}/metering-config/"
+LLM_CONFIG = f"{PREFIX}/llm-config/"
+LLM_CONFIG_ALL = f"{PREFIX}/llm-config/all/"
+LLM_CONFIG_USERS = f"{PREFIX}/llm-config/users/"
+
+METHODS = [
+    ("get", TOKEN_STATS),
+    ("get", LLM_USAGE),
+    ("get", USERS),
+    ("get", METERING_CONFIG),
+    ("patch", METERING_CONFIG),
+    ("get", LLM_CONFIG),
+    ("post", LLM_CONFIG),
+    ("get", LLM_CONFIG_ALL),
+    ("get", LLM_CONFIG_USERS),
+    *[
+        (method, f"{LLM_CONFIG}{ref}/")
+        for ref in (UNKNOWN, 4711, "users/4711", f"users/{UNKNOWN}")
+        for method in ("get", "put", "delete")
+    ],
+]
+
+
+def config_url(ref: object) -> str:
+    return f"{LLM_CONFIG}{ref}/"
+
+
+def user_config_url(pk: object) -> str:
+    return f"{LLM_CONFIG_USERS}{pk}/"

@@ -1,0 +1,3 @@
+"""Tests of the stats."""
+
+from __future__ import annotations

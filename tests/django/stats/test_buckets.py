@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcore_metering.adapters.django.stats.buckets import (
+    EVER,
+    MAX_BUCKETS,
+    Granularity,
+    Period,
+    bucket_name,
+    floor,
+    period_buckets,
+)
+from agentcore_metering.adapters.django.stats.params import parse_period
+from agentcore_metering.core.errors import InvalidField
+
+DAY, MONTH, YEAR = Granularity.DAY, Granularity.MONTH, Granularity.YEAR
+
+
+def period(start: str, end: str) -> Period:
+    return parse_period({"start_date": start, "end_date": end})
+
+
+def names(granularity: Granularity, start: str, end: str) -> list[str]:
+    buckets = period_buckets(granularity, period(start, end))
+    assert buckets is not None
+    return [bucket_name(granularity, bucket) for bucket in buckets]
+
+
+@pytest.mark.parametrize(
+    ("granularity", "start", "end", "count", "first", "last"),
+    [
+        (DAY, "2026-02-21", "2026-02-21", 24, "2026-02-21T00:00:00+00:00", "2026-02-21T23:00:00+00:00"),
+        (DAY, "2026-02-21T00:00:00+08:00", "2026-02-21T23:59:59+08:00", 24, "2026-02-20T16:00:00+00:00", "2026-02-21T15:00:00+00:00"),
+        (DAY, "2026-02-21T00:30:00Z", "2026-02-21T01:00:00Z", 2, "2026-02-21T00:00:00+00:00", "2026-02-21T01:00:00+00:00"),
+        (MONTH, "2026-02-01", "2026-02-28", 28, "2026-02-01", "2026-02-28"),
+        (MONTH, "2028-02-01", "2028-02-29", 29, "2028-02-01", "2028-02-29"),
+        (MONTH, "2026-02-01T00:00:00+08:00", "2026-02-28T23:59:59+08:00", 28, "2026-02-01", "2026-02-28"),
+        (YEAR, "2026-01-01", "2026-12-31", 12, "2026-01-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00"),
+        (YEAR, "2026-01-01", "2026-12-31T23:59:59-08:00", 12, "2026-01-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00"),
+        (YEAR, "2026-01-01T00:00:00+08:00", "2026-12-31T23:59:59+08:00", 12, "2026-01-01T00:00:00+00:00", "2026-12-01T00:00:00+00:00"),
+        (YEAR, "2025-11-05", "2026-02-01", 4, "2025-11-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"),
+        (MONTH, "2026-02-02T00:00:00+14:00", "2026-02-01T12:00:00Z", 1, "2026-02-01", "2026-02-01"),
+    ],
+    ids=[
+        "day", "day in Shanghai", "part of a day", "month", "leap month", "month in Shanghai", "year", "year that ends in Los Angeles",
+        "year in Shanghai", "part of two years", "days written backwards",
+    ],
+)  # fmt: skip
+def test_buckets_cover_the_calendar_days_as_written(
+    granularity: Granularity, start: str, end: str, count: int, first: str, last: str
+) -> None:
+    found = names(granularity, start, end)
+
+    assert (len(found), found[0], found[-1]) == (count, first, last)
+
+
+@pytest.mark.parametrize(
+    "open_period", [EVER, Period(start=datetime(2026, 1, 1, tzinfo=UTC)), Period(end=datetime(2026, 1, 1, tzinfo=UTC))]
+)
+def test_buckets_of_an_open_period_are_unknown(open_period: Period) -> None:
+    assert period_buckets(DAY, open_period) is None
+
+
+def test_buckets_up_to_the_limit_are_given() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert len(period_buckets(DAY, Period(start, start + timedelta(hours=MAX_BUCKETS))) or ()) == MAX_BUCKETS
+
+
+@pytest.mark.parametrize(
+    ("granularity", "end"), [(DAY, "2026-12-31"), (MONTH, "2026-12-31"), (YEAR, "2998-12-31"), (DAY, "9999-12-30")]
+)
+def test_buckets_past_the_limit_are_refused_with_granularity_and_range(granularity: Granularity, end: str) -> None:
+    with pytest.raises(
+        InvalidField, match=r"granularity=.* has \d+ buckets, more than 2000; .*start_date, end_date"
+    ) as caught:
+        period_buckets(granularity, period("2000-01-01", end))
+
+    assert caught.value.field == "granularity"
+
+
+@given(
+    granularity=st.sampled_from(Granularity),
+    days=st.integers(0, 10_000),
+    minutes=st.integers(0, 1439),
+    hours=st.integers(1, 1500),
+)
+def test_buckets_are_consecutive_and_hold_both_ends(
+    granularity: Granularity, days: int, minutes: int, hours: int
+) -> None:
+    start = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=days, minutes=minutes)
+    end = start + timedelta(hours=hours)
+    buckets = period_buckets(granularity, Period(start, end, start.date(), (end - timedelta(microseconds=1)).date()))
+
+    assert buckets is not None
+    assert buckets[0] == floor(granularity, start)
+    assert buckets[-1] == floor(granularity, end - timedelta(microseconds=1))
+    # The moment before a bucket lies in the one before it.
+    assert [floor(granularity, bucket - timedelta(microseconds=1)) for bucket in buckets[1:]] == list(buckets[:-1])

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from django.apps import apps
+
+BEFORE_SETUP = """
+import sys
+import agentcore_metering.adapters.django as front_door
+assert "LLMTracker" in dir(front_door)
+"""
+
+AFTER_SETUP = """
+import sys
+import django
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="k", INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "agentcore_metering.adapters.django"]
+)
+django.setup()
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "absent"),
+    [
+        (BEFORE_SETUP, ("litellm", "django.db.models", "agentcore_metering.adapters.django.models")),
+        (AFTER_SETUP, ("litellm", "rest_framework", "opentelemetry.sdk", "celery")),
+    ],
+    ids=["import_before_setup", "setup"],
+)
+def test_start_loads_nothing_heavy(script: str, absent: tuple[str, ...]) -> None:
+    loaded = "print(*[name for name in {names!r} if name in sys.modules])".format(names=absent)  # noqa: UP032
+    finished = subprocess.run([sys.executable, "-c", script + loaded], capture_output=True, text=True, check=True)
+
+    assert finished.stdout.split() == []
+
+
+def test_app_has_the_name_and_label_that_existing_projects_know() -> None:
+    config = apps.get_app_config("agentcore_metering")
+
+    assert (config.name, config.label) == ("agentcore_metering.adapters.django", "agentcore_metering")
+
+
+def test_unknown_name_of_the_front_door_is_an_attribute_error() -> None:
+    import agentcore_metering.adapters.django as front_door
+
+    with pytest.raises(AttributeError, match="no attribute 'LLMTrucker'"):
+        front_door.LLMTrucker  # noqa: B018

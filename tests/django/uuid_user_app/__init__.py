@@ -1,0 +1,3 @@
+"""A host's own user model with a UUID for its key."""
+
+from __future__ import annotations
