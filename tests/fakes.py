@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,9 @@ class FakeClock:
         self.slept_s.append(delay_s)
         self.elapsed_s += delay_s
 
+    async def asleep(self, delay_s: float) -> None:
+        self.sleep(delay_s)
+
     def advance(self, seconds: float) -> None:
         self.elapsed_s += seconds
 
@@ -52,12 +56,16 @@ class ListSink:
 
     starts: list[AttemptStart] = field(default_factory=list)
     records: list[AttemptRecord] = field(default_factory=list)
+    settled: int = 0
 
     def attempt_started(self, start: AttemptStart) -> None:
         self.starts.append(start)
 
     def attempt_ended(self, record: AttemptRecord) -> None:
         self.records.append(record)
+
+    async def settle(self) -> None:
+        self.settled += 1
 
 
 @dataclass
@@ -99,15 +107,28 @@ class ScriptedBackend:
     def __init__(self, *script: Any) -> None:
         self.script = list(script)
         self.arguments: list[Mapping[str, Any]] = []
+        self.closed: list[Any] = []
 
     def complete(self, arguments: Mapping[str, Any]) -> Any:
+        item = self._next(arguments)
+        return _stream(item) if isinstance(item, list) else item
+
+    async def acomplete(self, arguments: Mapping[str, Any]) -> Any:
+        await asyncio.sleep(0)
+        item = self._next(arguments)
+        return _astream(item) if isinstance(item, list) else item
+
+    def _next(self, arguments: Mapping[str, Any]) -> Any:
         self.arguments.append(arguments)
         item = self.script.pop(0)
         if callable(item):
             item = item()
         if isinstance(item, BaseException):
             raise item
-        return _stream(item) if isinstance(item, list) else item
+        return item
+
+    def close(self, stream: Any) -> None:
+        self.closed.append(stream)
 
     def count_tokens(self, model: str, *, text: str | None = None, messages: Any = None) -> int | None:
         """One token a word."""
@@ -117,6 +138,14 @@ class ScriptedBackend:
 
 def _stream(items: list[Any]) -> Iterator[Any]:
     for item in items:
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+async def _astream(items: list[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        await asyncio.sleep(0)
         if isinstance(item, BaseException):
             raise item
         yield item

@@ -82,7 +82,9 @@ class StreamAccumulator:
     @property
     def output(self) -> OutputContent:
         """What has been said so far, for an observer of contents."""
-        return OutputContent("".join(self.content), "".join(self.reasoning) or None, self.tool_calls, self.finish_reason)
+        return OutputContent(
+            "".join(self.content), "".join(self.reasoning) or None, self.tool_calls, self.finish_reason
+        )
 
     @property
     def facts(self) -> ResponseFacts:

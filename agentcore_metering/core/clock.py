@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 
@@ -22,3 +23,7 @@ class SystemClock:
     def sleep(self, delay_s: float) -> None:
         """Block this thread for `delay_s` seconds."""
         time.sleep(delay_s)
+
+    async def asleep(self, delay_s: float) -> None:
+        """Let the event loop go on for `delay_s` seconds."""
+        await asyncio.sleep(delay_s)

@@ -15,7 +15,7 @@ from agentcore_metering.core.retry import RetryPolicy, answer_delay_s
 from agentcore_metering.core.types import EMPTY, AttemptRecord, Failure, ResponseFacts, Status
 from agentcore_metering.core.usage import with_estimate
 
-__all__ = ["PLAIN_TEXT", "Answer", "AnswerRule", "complete", "json_object"]
+__all__ = ["PLAIN_TEXT", "Answer", "AnswerRule", "acomplete", "complete", "json_object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,24 @@ def complete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
         call.services.clock.sleep(delay_s)
 
 
+async def acomplete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
+    """The same on an event loop; a cancelled task ends the call as cancelled."""
+    run = _Run(call, rule)
+    while True:
+        attempt = call.begin_attempt()
+        try:
+            answer = run.accept(attempt, await run.asend(attempt))
+        except BaseException as exc:
+            delay_s = run.recover(attempt, exc)
+            await call.settle()
+            if delay_s is None:
+                raise
+        else:
+            await call.settle()
+            return answer
+        await call.services.clock.asleep(delay_s)
+
+
 class _Run:
     """What the attempts of one call share; no waiting in here, so that it serves threads and event loops alike."""
 
@@ -82,11 +100,20 @@ class _Run:
 
     def send(self, attempt: Attempt) -> Any:
         """The raw answer. Its frame, whose locals hold the key, is gone when an exception leaves the call."""
-        call = self._call
+        arguments = self._arguments(attempt)
+        with self._call.activate():
+            return self._call.services.backend.complete(arguments)
+
+    async def asend(self, attempt: Attempt) -> Any:
+        """The raw answer, on an event loop."""
+        arguments = self._arguments(attempt)
+        with self._call.activate():
+            return await self._call.services.backend.acomplete(arguments)
+
+    def _arguments(self, attempt: Attempt) -> Mapping[str, Any]:
         self._facts = self._reply = None
-        timeout = self._policy.attempt_timeout_s(attempt.number, call.elapsed_s)
-        with call.activate():
-            return call.services.backend.complete({**call.request.arguments, "timeout": timeout})
+        timeout_s = self._policy.attempt_timeout_s(attempt.number, self._call.elapsed_s)
+        return {**self._call.request.arguments, "timeout": timeout_s}
 
     def accept(self, attempt: Attempt, response: Any) -> Answer:
         """The answer, if it is usable: then attempt and call have ended."""

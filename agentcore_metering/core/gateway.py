@@ -7,10 +7,11 @@ network price map play no part. What its figures mean is decided in `usage` and 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -53,7 +54,21 @@ class LiteLLMBackend:
     def complete(self, arguments: Mapping[str, Any]) -> Any:
         """LiteLLM's answer, or its stream wrapper with `stream=True`. One request, whatever its settings say."""
         # Looked up at each call: existing projects patch `litellm.completion` in their tests.
-        return _litellm().completion(**{**arguments, **NO_OWN_RETRIES, **_tool_switches(arguments.get("tools"))})
+        return _litellm().completion(**_switched(arguments))
+
+    async def acomplete(self, arguments: Mapping[str, Any]) -> Any:
+        """The same on an event loop; with `stream=True` an async stream wrapper."""
+        return await _litellm().acompletion(**_switched(arguments))
+
+    def close(self, stream: Any) -> None:
+        """End the HTTP response under a sync stream that is not read to its end; LiteLLM's wrapper leaves that to the garbage collector.
+
+        Nothing for an async stream, which `aclose` ends.
+        """
+        for layer in _layers(stream):
+            close = getattr(layer, "close", None)
+            if callable(close) and not inspect.iscoroutinefunction(close):
+                close()
 
     def count_tokens(self, model: str, *, text: str | None = None, messages: Any = None) -> int | None:
         """LiteLLM's local count, or None when its tokenizer cannot tell."""
@@ -64,6 +79,20 @@ class LiteLLMBackend:
         except Exception as exc:  # noqa: BLE001 - any tokenizer may fail on any input; an estimate is never worth a call
             logger.debug("LiteLLM cannot count the tokens of %s: %s", model, type(exc).__name__)
             return None
+
+
+def _layers(stream: Any) -> Iterator[Any]:
+    """What stands between LiteLLM's stream wrapper and the response: an SDK's stream, or an iterator over the lines of a response."""
+    inner = getattr(stream, "completion_stream", None)
+    if inner is not None:
+        yield inner
+        lines = getattr(inner, "streaming_response", None)
+        if lines is not None:
+            yield lines
+
+
+def _switched(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {**arguments, **NO_OWN_RETRIES, **_tool_switches(arguments.get("tools"))}
 
 
 def _tool_switches(tools: Any) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -75,7 +76,7 @@ class Call:
         self._attempts: list[AttemptRecord] = []
         self._attempts_begun = 0
         self._id = uuid7()
-        self._has_ended = False
+        self._endings = count()
         self._first_sent_s: float | None = None
         self._first_chunk_s: float | None = None
         self.chunk_intervals_s: list[float] = []
@@ -137,9 +138,8 @@ class Call:
 
     def end(self, status: Status, failure: Failure | None = None) -> None:
         """The call is over. Only the first end counts."""
-        if self._has_ended:
+        if next(self._endings) > 0:
             return
-        self._has_ended = True
         record = CallRecord(
             call_id=self._id,
             request=self.request,
@@ -155,6 +155,11 @@ class Call:
         )
         with contained("telemetry"):
             self._observation.call_ended(record)
+
+    async def settle(self) -> None:
+        """On an event loop: let the sink finish what it may not do there, before the call returns."""
+        with contained("persistence"):
+            await self.services.sink.settle()
 
     def attempt_ended(self, record: AttemptRecord, *, will_retry: bool) -> None:
         """Take an attempt's record to everyone who waits for it."""
@@ -187,6 +192,7 @@ class Attempt:
         self._started_s = call.services.clock.monotonic_s()
         self._first_chunk_s: float | None = None
         self._record: AttemptRecord | None = None
+        self._endings = count()
 
     @property
     def number(self) -> int:
@@ -231,12 +237,10 @@ class Attempt:
         notes: Mapping[str, Any] = EMPTY,
         will_retry: bool = False,
     ) -> AttemptRecord:
-        if self._record is not None:
-            return self._record
         duration_s = self._elapsed_s
         cost, cost_status = self._price(facts)
         start = self._start
-        self._record = AttemptRecord(
+        record = AttemptRecord(
             id=start.id,
             call_id=start.call_id,
             attempt=start.attempt,
@@ -253,8 +257,11 @@ class Attempt:
             trace=start.trace,
             notes=notes,
         )
-        self._call.attempt_ended(self._record, will_retry=will_retry)
-        return self._record
+        # Atomic, so that a consumer may close a stream in one thread while another one reads its end.
+        if next(self._endings) == 0:
+            self._record = record
+            self._call.attempt_ended(record, will_retry=will_retry)
+        return self._record or record
 
     def _price(self, facts: ResponseFacts) -> tuple[Cost | None, CostStatus]:
         with contained("pricing"):

@@ -40,12 +40,21 @@ class Clock(Protocol):
     def sleep(self, delay_s: float) -> None:
         """Wait for `delay_s` seconds."""
 
+    async def asleep(self, delay_s: float) -> None:
+        """Wait for `delay_s` seconds while the event loop goes on."""
+
 
 class CompletionBackend(Protocol):
     """The way to the providers. Its exceptions are theirs."""
 
     def complete(self, arguments: Mapping[str, Any]) -> Any:
         """The answer, or with `stream=True` an iterator of chunks."""
+
+    async def acomplete(self, arguments: Mapping[str, Any]) -> Any:
+        """The answer, or with `stream=True` an async iterator of chunks."""
+
+    def close(self, stream: Any) -> None:
+        """Let go of a stream from `complete` before its end, so that the provider can stop generating."""
 
     def count_tokens(self, model: str, *, text: str | None = None, messages: Any = None) -> int | None:
         """Tokens that `model` would count, or None when that cannot be told."""
@@ -96,4 +105,10 @@ class RecordSink(Protocol):
         """An attempt is about to be sent."""
 
     def attempt_ended(self, record: AttemptRecord) -> None:
-        """An attempt has ended: exactly one row follows, whatever becomes of the caller's transaction."""
+        """An attempt has ended: exactly one row follows, whatever becomes of the caller's transaction.
+
+        Also called on event loops, where it may not wait for a database.
+        """
+
+    async def settle(self) -> None:
+        """Finish off the event loop what `attempt_ended` had to leave, if anything."""

@@ -1,24 +1,31 @@
-"""One call with a streamed answer: a generator of deltas that ends its record exactly once, whatever the consumer does."""
+"""One call with a streamed answer: deltas for the consumer, and a record that ends exactly once, whatever the consumer does.
+
+Written as objects with a state rather than as generator functions: a generator's own destructor would end the call inside the garbage
+collector, and sync and async could not share a line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from agentcore_metering.core import dropped
 from agentcore_metering.core.chunks import Delta, StreamAccumulator
 from agentcore_metering.core.containment import contained
 from agentcore_metering.core.failures import classify, scrub_exception
-from agentcore_metering.core.lifecycle import Call
+from agentcore_metering.core.lifecycle import Attempt, Call
 from agentcore_metering.core.payload import read
 from agentcore_metering.core.retry import RetryPolicy
-from agentcore_metering.core.types import AttemptRecord, ResponseFacts, Status
+from agentcore_metering.core.types import AttemptRecord, Failure, ResponseFacts, Status
 from agentcore_metering.core.usage import with_estimate
 
-__all__ = ["CompletionStream", "StreamAnswer"]
+__all__ = ["AsyncCompletionStream", "CompletionStream", "StreamAnswer"]
 
 ResultT = TypeVar("ResultT")
+Translate = Callable[[Exception], Exception]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,149 +41,243 @@ class CompletionStream(Generator[Delta, None, ResultT], Generic[ResultT]):
     """A generator of deltas; its return value is `finish(answer)`.
 
     The call has begun when this is made: its span has the caller's context even if it is consumed elsewhere. The provider is called at
-    the first `next()`. Closed, dropped or abandoned before the end, it is recorded as cancelled. Retries happen only before the first
-    delta: nothing that the caller has seen is ever said again. `translate` may put another exception in the place of the one that ends
-    the call, which becomes its cause.
+    the first `next()`. Closed or dropped before the end, it is recorded as cancelled. Retries happen only before the first delta:
+    nothing that the consumer has seen is ever said again. `translate` may put another exception in the place of the one that ends the
+    call, which becomes its cause.
     """
 
     def __init__(
-        self,
-        call: Call,
-        finish: Callable[[StreamAnswer], ResultT],
-        translate: Callable[[Exception], Exception] | None = None,
+        self, call: Call, finish: Callable[[StreamAnswer], ResultT], translate: Translate | None = None
     ) -> None:
-        self._call = call
+        self._run = _StreamRun(call)
         self._finish = finish
         self._translate = translate
-        self._deltas = self._run()
-        self._is_started = False
+        dropped.prepare()
 
     def send(self, value: None) -> Delta:
         """The next delta."""
-        self._is_started = True
-        return self._deltas.send(value)
+        run = self._run
+        while not run.is_over:
+            if run.waiting:
+                return run.next_delta()
+            try:
+                chunk = self._read()
+            except BaseException as exc:
+                delay_s = run.recover(exc)
+                if delay_s is None:
+                    run.raise_translated(exc, self._translate)
+                    raise
+                run.call.services.clock.sleep(delay_s)
+                continue
+            if chunk is None:
+                raise StopIteration(self._finish(run.succeed()))
+            run.take(chunk)
+        raise StopIteration
 
-    def throw(self, typ: Any, val: BaseException | object = None, tb: TracebackType | None = None) -> Delta:
-        """As a generator's: the exception appears where the last delta was given."""
-        if not self._is_started:
-            self.close()
-        return self._deltas.throw(
-            typ if isinstance(typ, BaseException) else val if isinstance(val, BaseException) else typ()
-        )
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Delta:
+        """End the stream as the consumer's doing and raise the exception, as an unfinished generator would."""
+        self.close()
+        raise typ if isinstance(typ, BaseException) else val if isinstance(val, BaseException) else typ()
 
     def close(self) -> None:
         """Stop here. A stream that was never started is recorded too: the caller had asked for it."""
-        if not self._is_started:
-            self._is_started = True
-            self._call.begin_attempt().cancel()
-            self._call.end(Status.CANCELLED)
-        self._deltas.close()
+        self._run.abandon()
 
     def __del__(self) -> None:
-        with contained("stream"):
-            self.close()
+        run = getattr(self, "_run", None)
+        if run is not None and not run.is_over:
+            dropped.end_later(run.abandon)
 
-    def _run(self) -> Generator[Delta, None, ResultT]:
-        call = self._call
-        policy = RetryPolicy(call.request.timeout_s, call.request.max_retries)
-        while True:
-            stream = _ProviderStream(call, policy)
+    def _read(self) -> Any:
+        """The next chunk, or None at the end. The call's context is current only while the provider is read."""
+        run = self._run
+        with run.call.activate():
+            if run.chunks is None:
+                run.begin()
+                run.upstream = run.call.services.backend.complete(run.arguments())
+                run.chunks = iter(run.upstream)
+            return next(run.chunks, None)
+
+
+class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
+    """The same for an event loop: an async generator of deltas; what it gave is `result` once it has been read to its end.
+
+    A cancelled task, like a consumer that leaves, ends it as cancelled.
+    """
+
+    def __init__(
+        self, call: Call, finish: Callable[[StreamAnswer], ResultT], translate: Translate | None = None
+    ) -> None:
+        self._run = _StreamRun(call)
+        self._finish = finish
+        self._translate = translate
+        self.result: ResultT | None = None
+        """`finish(answer)` after the last delta; None until then, and for good when the stream does not come to its end."""
+        dropped.prepare()
+
+    async def asend(self, value: None) -> Delta:
+        """The next delta."""
+        run = self._run
+        while not run.is_over:
+            if run.waiting:
+                return run.next_delta()
             try:
-                yield from stream
-                return self._finish(stream.succeed())
+                chunk = await self._read()
             except BaseException as exc:
-                delay_s = stream.recover(exc, policy)
+                delay_s = run.recover(exc)
+                await self._settle()
                 if delay_s is None:
-                    self._raise_translated(exc)
+                    run.raise_translated(exc, self._translate)
                     raise
-            call.services.clock.sleep(delay_s)
+                await run.call.services.clock.asleep(delay_s)
+                continue
+            if chunk is None:
+                self.result = self._finish(run.succeed())
+                await self._settle()
+                raise StopAsyncIteration
+            run.take(chunk)
+        raise StopAsyncIteration
 
-    def _raise_translated(self, exc: BaseException) -> None:
-        translated = self._translate(exc) if self._translate is not None and isinstance(exc, Exception) else exc
-        if translated is not exc:
-            raise translated from exc
+    async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> Delta:
+        """End the stream as the consumer's doing and raise the exception, as an unfinished async generator would."""
+        await self.aclose()
+        raise typ if isinstance(typ, BaseException) else val if isinstance(val, BaseException) else typ()
+
+    async def aclose(self) -> None:
+        """Stop here; see `CompletionStream.close`."""
+        upstream = self._run.upstream
+        self._run.abandon()
+        close = getattr(upstream, "aclose", None)
+        if callable(close):
+            with contained("stream"):
+                await close()
+        await self._settle()
+
+    def __del__(self) -> None:
+        run = getattr(self, "_run", None)
+        if run is not None and not run.is_over:
+            dropped.end_later(run.abandon)
+
+    async def _read(self) -> Any:
+        run = self._run
+        with run.call.activate():
+            if run.chunks is None:
+                run.begin()
+                run.upstream = await run.call.services.backend.acomplete(run.arguments())
+                run.chunks = aiter(run.upstream)
+            return await anext(run.chunks, None)
+
+    async def _settle(self) -> None:
+        await self._run.call.settle()
 
 
-class _ProviderStream:
-    """One attempt of a stream."""
+class _StreamRun:
+    """What sync and async streams share: attempts, deltas that wait for the consumer, and the one end."""
 
-    def __init__(self, call: Call, policy: RetryPolicy) -> None:
-        self._call = call
-        self._attempt = call.begin_attempt()
-        self._timeout_s = policy.attempt_timeout_s(self._attempt.number, call.elapsed_s)
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.is_over = False
+        self.waiting: deque[Delta] = deque()
+        self.upstream: Any = None
+        """What the backend gave: LiteLLM's wrapper, which also keeps the provider's own chunks."""
+        self.chunks: Any = None
+        """Its iterator; None while no request is open."""
+        self._policy = RetryPolicy(call.request.timeout_s, call.request.max_retries)
+        self._attempt: Attempt | None = None
         self._accumulator = StreamAccumulator()
-        self._upstream: Any = None
         self._last_chunk_s: float | None = None
         self._has_emitted = False
-        call.chunk_intervals_s.clear()
+        dropped.keep(self)
 
-    def __iter__(self) -> Iterator[Delta]:
-        chunks = self._open()
-        while (chunk := self._next_chunk(chunks)) is not None:
-            for delta in self._accumulator.feed(chunk):
-                self._attempt.note_first_chunk()
-                self._has_emitted = True
-                yield delta
+    def begin(self) -> None:
+        """The next attempt is about to be sent."""
+        self._attempt = self.call.begin_attempt()
+        self._accumulator = StreamAccumulator()
+        self._last_chunk_s = None
+        self.call.chunk_intervals_s.clear()
+
+    def arguments(self) -> Mapping[str, Any]:
+        """What the backend is given for the attempt that was begun."""
+        number = self._attempt.number if self._attempt is not None else 1
+        timeout_s = self._policy.attempt_timeout_s(number, self.call.elapsed_s)
+        return {**self.call.request.arguments, "timeout": timeout_s}
+
+    def take(self, chunk: Any) -> None:
+        """One chunk has come."""
+        now_s = self.call.services.clock.monotonic_s()
+        if self._last_chunk_s is not None:
+            self.call.chunk_intervals_s.append(now_s - self._last_chunk_s)
+        self._last_chunk_s = now_s
+        deltas = self._accumulator.feed(chunk)
+        if deltas and self._attempt is not None:
+            self._attempt.note_first_chunk()
+            self.waiting.extend(deltas)
+
+    def next_delta(self) -> Delta:
+        """The next one for the consumer."""
+        self._has_emitted = True
+        return self.waiting.popleft()
 
     def succeed(self) -> StreamAnswer:
         """The stream came to its end: so have attempt and call."""
-        record = self._attempt.succeed(self._facts())
-        self._note_output()
-        self._call.end(Status.SUCCEEDED)
+        self.is_over = True
+        attempt = self._attempt or self.call.begin_attempt()
+        record = attempt.succeed(self._facts())
+        self._end(Status.SUCCEEDED)
         return StreamAnswer(record, self._accumulator.tool_calls, self._accumulator.finish_reason)
 
-    def recover(self, exc: BaseException, policy: RetryPolicy) -> float | None:
+    def recover(self, exc: BaseException) -> float | None:
         """Seconds to wait before the stream is asked for anew, or None when this is the call's end, which it then is."""
-        call = self._call
-        self._close_upstream()
-        self._note_output()
         if not isinstance(exc, Exception):
-            self._attempt.cancel(self._facts())
-            call.end(Status.CANCELLED)
+            self.abandon()
             return None
-        failure = classify(exc, call.request.secrets, call.services.clock.now())
+        request, attempt = self.call.request, self._attempt or self.call.begin_attempt()
+        failure = classify(exc, request.secrets, self.call.services.clock.now())
         delay_s = None
         if not self._has_emitted:
-            delay_s = policy.next_delay_s(self._attempt.number - 1, failure, call.elapsed_s)
-        self._attempt.fail(failure, self._facts(), will_retry=delay_s is not None)
+            delay_s = self._policy.next_delay_s(attempt.number - 1, failure, self.call.elapsed_s)
+        attempt.fail(failure, self._facts(), will_retry=delay_s is not None)
+        self._close_upstream()
         if delay_s is None:
-            call.end(Status.FAILED, failure)
-            if call.request.redact_exceptions:
-                scrub_exception(exc, call.request.secrets)
+            self._end(Status.FAILED, failure)
+            if request.redact_exceptions:
+                scrub_exception(exc, request.secrets)
         return delay_s
 
-    def _open(self) -> Iterator[Any]:
-        call = self._call
-        with call.activate():
-            self._upstream = call.services.backend.complete({**call.request.arguments, "timeout": self._timeout_s})
-            return iter(self._upstream)
+    def abandon(self) -> None:
+        """The consumer leaves: what came so far is recorded as cancelled. Nothing happens after an end."""
+        if self.is_over:
+            return
+        self.is_over = True
+        (self._attempt or self.call.begin_attempt()).cancel(self._facts())
+        self._close_upstream()
+        self._end(Status.CANCELLED)
 
-    def _next_chunk(self, chunks: Iterator[Any]) -> Any:
-        """The next chunk, or None at the end. The call's context is current only while the provider is read."""
-        with self._call.activate():
-            chunk = next(chunks, None)
-        if chunk is not None:
-            now_s = self._call.services.clock.monotonic_s()
-            if self._last_chunk_s is not None:
-                self._call.chunk_intervals_s.append(now_s - self._last_chunk_s)
-            self._last_chunk_s = now_s
-        return chunk
+    def raise_translated(self, exc: BaseException, translate: Translate | None) -> None:
+        """Raise what `translate` makes of the provider's exception, from it; return when it is the same."""
+        translated = translate(exc) if translate is not None and isinstance(exc, Exception) else exc
+        if translated is not exc:
+            raise translated from exc
+
+    def _end(self, status: Status, failure: Failure | None = None) -> None:
+        self.is_over = True
+        dropped.release(self)
+        if self.call.wants_output:
+            self.call.note_output(self._accumulator.output)
+        self.call.end(status, failure)
 
     def _facts(self) -> ResponseFacts:
-        provider_chunks = read(self._upstream, "chunks")
+        provider_chunks = read(self.upstream, "chunks")
         if isinstance(provider_chunks, list):
             self._accumulator.trust_only(provider_chunks)
         facts, text = self._accumulator.facts, self._accumulator.text
         has_answered = bool(text) or self._last_chunk_s is not None
-        return with_estimate(facts, self._call.services.backend, self._call.request, text) if has_answered else facts
-
-    def _note_output(self) -> None:
-        if self._call.wants_output:
-            self._call.note_output(self._accumulator.output)
+        return with_estimate(facts, self.call.services.backend, self.call.request, text) if has_answered else facts
 
     def _close_upstream(self) -> None:
-        """Stop reading, so that the provider can stop generating."""
-        close = getattr(self._upstream, "close", None)
-        if callable(close):
+        """Stop reading. An async upstream is closed by who can await it."""
+        if self.upstream is not None:
             with contained("stream"):
-                close()
+                self.call.services.backend.close(self.upstream)
+        self.chunks = self.upstream = None
+        self.waiting.clear()

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from agentcore_metering.core.types import AttemptRecord, AttemptStart
@@ -24,9 +25,10 @@ VERSION = 1
 MAX_LINE_BYTES = 64 * 1024
 """An attempt whose line would be longer loses its largest JSON parts, with a mark; its figures stay."""
 
-_KEPT_CHARACTERS = 2_000
-_KEPT_ITEMS = 20
-"""What is left of a text or a list in a line that is too long even without its JSON parts."""
+_KEPT_CHARACTERS = (1_000, 100)
+_KEPT_ITEMS = 5
+_LARGEST_NUMBER = 2**63
+"""What is left of texts (first and last try) and lists, and what is a number, in a line too long even without its JSON parts."""
 
 _START, _END = "s", "e"
 _CHECKSUM_DIGITS = 8
@@ -59,14 +61,15 @@ Entry = AttemptStart | AttemptRecord | Unreadable
 
 
 def encode(entry: AttemptStart | AttemptRecord) -> bytes:
-    """The line of an attempt's start or end, at most `MAX_LINE_BYTES` long. ValueError where not even its figures fit."""
+    """The line of an attempt's start or end, at most `MAX_LINE_BYTES` long. ValueError where nothing makes it that short."""
     kind = _START if isinstance(entry, AttemptStart) else _END
     packed = pack(entry)
-    for body in (lambda: packed, lambda: _without_optional_parts(packed, kind), lambda: _shortened(packed)):
-        line = _line(kind, body())
-        if line is not None and len(line) <= MAX_LINE_BYTES:
-            return line
-    raise ValueError(f"attempt {entry.id} cannot be written as a line of {MAX_LINE_BYTES} bytes; its figures are not plain numbers")
+    line = _line(kind, packed) or _line(kind, _without_optional_parts(packed, kind))
+    for kept_characters in _KEPT_CHARACTERS:
+        line = line or _line(kind, _shortened(packed, kept_characters))
+    if line is not None:
+        return line
+    raise ValueError(f"attempt {entry.id} cannot be written as a line of at most {MAX_LINE_BYTES} bytes")
 
 
 def to_text(record: AttemptRecord) -> str:
@@ -97,11 +100,13 @@ def read_lines(content: bytes, *, skip_starts: bool = False) -> Iterator[Entry]:
 
 
 def _line(kind: str, packed: dict[str, Any]) -> bytes | None:
+    """The line, or None where it is too long or holds a nesting or a number that JSON cannot write."""
     try:
         body = json.dumps({"v": VERSION, "k": kind, **packed}, separators=(",", ":"), default=str).encode("ascii")
-    except (ValueError, TypeError, RecursionError):  # a nesting or a number that JSON cannot write: try with less
+    except (ValueError, TypeError, RecursionError):
         return None
-    return b"%08x %b\n" % (zlib.crc32(body), body)
+    line = b"%08x %b\n" % (zlib.crc32(body), body)
+    return line if len(line) <= MAX_LINE_BYTES else None
 
 
 def _decode(line: bytes) -> Entry:
@@ -126,8 +131,8 @@ _READERS: dict[str, Callable[[dict[str, Any]], AttemptStart | AttemptRecord]] = 
 def _salvaged(line: bytes) -> Iterator[Entry]:
     begins = [found.start() for found in _LINE_BEGIN.finditer(line)]
     has_loss = not begins or begins[0] > 0
-    for begin, end in zip(begins, [*[after - 1 for after in begins[1:]], len(line)], strict=True):
-        entry = _decode(line[begin:end])
+    for begin, next_begin in pairwise([*begins, len(line) + 1]):
+        entry = _decode(line[begin : next_begin - 1])
         if isinstance(entry, Unreadable):
             has_loss = True
         else:
@@ -146,8 +151,7 @@ def _without_optional_parts(packed: dict[str, Any], kind: str) -> dict[str, Any]
         dropped.append(path[-1])
         marked = packed if kind == _END else packed["context"]
         marked.setdefault("notes" if kind == _END else "metadata", {})["dropped_oversize"] = dropped
-        line = _line(kind, packed)
-        if line is not None and len(line) <= MAX_LINE_BYTES:
+        if _line(kind, packed) is not None:
             break
     return packed
 
@@ -158,17 +162,21 @@ def _parent(packed: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return packed
 
 
-def _size(part: Any) -> int:
-    """Bytes as JSON; what cannot be written counts as largest of all."""
-    line = _line("", {"part": part})
-    return MAX_LINE_BYTES * 1_000 if line is None else len(line)
+def _size(part: Any) -> float:
+    """Bytes as JSON; what cannot be written is largest of all."""
+    try:
+        return len(json.dumps(part, default=str))
+    except (ValueError, TypeError, RecursionError):
+        return float("inf")
 
 
-def _shortened(value: Any) -> Any:
+def _shortened(value: Any, kept_characters: int) -> Any:
     if isinstance(value, str):
-        return value[:_KEPT_CHARACTERS]
+        return value[:kept_characters]
     if isinstance(value, dict):
-        return {key: _shortened(item) for key, item in value.items()}
+        return {key: _shortened(item, kept_characters) for key, item in value.items()}
     if isinstance(value, list):
-        return [_shortened(item) for item in value[:_KEPT_ITEMS]]
+        return [_shortened(item, kept_characters) for item in value[:_KEPT_ITEMS]]
+    if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+        return hex(value)[:kept_characters]
     return value

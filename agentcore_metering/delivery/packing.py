@@ -62,10 +62,12 @@ def unpack(cls: type[T], packed: Mapping[str, Any]) -> T:
     return cls(**found)
 
 
-@cache
-def _fields(cls: type[Any]) -> tuple[_Field, ...]:
+def _compile(cls: Any) -> tuple[_Field, ...]:
     hints = get_type_hints(cls)
     return tuple(_Field(item.name, _pair(hints[item.name]), item.default is None) for item in dataclasses.fields(cls))
+
+
+_fields: Callable[[Any], tuple[_Field, ...]] = cache(_compile)
 
 
 def _pair(annotation: Any) -> _Pair:
@@ -77,7 +79,7 @@ def _pair(annotation: Any) -> _Pair:
         return _tuple_of(_pair(arguments[0]))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _JSON if arguments[1] is Any else _mapping_of(*map(_pair, arguments))
-    if dataclasses.is_dataclass(annotation):
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return _Pair(pack, lambda packed: unpack(annotation, packed))
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return _Pair(lambda member: member.value, annotation)
@@ -85,9 +87,7 @@ def _pair(annotation: Any) -> _Pair:
 
 
 def _tuple_of(item: _Pair) -> _Pair:
-    return _Pair(
-        lambda values: [item.pack(value) for value in values], lambda values: tuple(map(item.unpack, values))
-    )
+    return _Pair(lambda values: [item.pack(value) for value in values], lambda values: tuple(map(item.unpack, values)))
 
 
 def _mapping_of(key: _Pair, value: _Pair) -> _Pair:

@@ -12,16 +12,14 @@ import errno
 import fcntl
 import os
 import stat
-import time
 import zlib
 from pathlib import Path
 
-__all__ = ["CORRUPT_SUFFIX", "HEADER_BYTES", "SUFFIX", "Segment", "sweep_unborn"]
+__all__ = ["CORRUPT_SUFFIX", "HEADER_BYTES", "SUFFIX", "UNBORN_SUFFIX", "Segment"]
 
 SUFFIX = ".jnl"
 UNBORN_SUFFIX = ".tmp"
 CORRUPT_SUFFIX = ".corrupt"
-UNBORN_MAX_AGE_S = 60.0
 
 _ACKNOWLEDGED = b"ack %010d"
 HEADER_BYTES = 24
@@ -71,7 +69,7 @@ class Segment:
     def adopt(cls, path: Path) -> Segment | None:
         """The segment of a dead process, now ours; None while its owner, or another adopter, has it or has just removed it.
 
-        OSError for a file that cannot be one of ours: a link, or another user's.
+        None also for another user's file; OSError for a link.
         """
         try:
             fd = os.open(path, os.O_RDWR | _NO_FOLLOW)
@@ -115,20 +113,20 @@ class Segment:
         """Whether a line of this length still fits."""
         return not self.is_full and self.end + line_bytes <= self.capacity
 
-    def read(self, offset: int, limit: int) -> bytes:
-        """Whole lines from `offset` on, about `limit` bytes of them; at the end also what is left of a torn line."""
-        available = self.end - offset
+    def read(self, offset: int, end: int, limit: int) -> bytes:
+        """Whole lines between the two offsets, about `limit` bytes of them; at the end also what is left of a torn line."""
+        available = end - offset
         content = os.pread(self._fd, min(limit, available), offset)
         if len(content) < available:
-            last_line_feed = content.rfind(b"\n")
-            if last_line_feed >= 0:
-                return content[: last_line_feed + 1]
+            # Behind a line feed, or behind a hole that a power loss has left, the next line begins.
+            return content[: max(content.rfind(b"\n"), content.rfind(b"\0")) + 1] or content
         return content
 
     def acknowledge(self, offset: int) -> None:
         """Note that everything before `offset` is in the database: after the commit, never before."""
         self.delivered = offset
-        os.pwrite(self._fd, _header(offset), 0)
+        with contextlib.suppress(OSError):  # a replay that starts too early is harmless
+            os.pwrite(self._fd, _header(offset), 0)
 
     def sync(self) -> None:
         """Carry what was appended since the last time past the operating system's cache, so that it survives a power loss."""
@@ -156,6 +154,12 @@ class Segment:
             self.path.unlink(missing_ok=True)
         self.close()
 
+    def leave(self) -> None:
+        """Give up a segment that is not wholly delivered, without the room that it did not need: another process adopts it."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self.end)
+        self.close()
+
     def close(self) -> None:
         """Give up file and lock; what is in the file stays. In a forked child this leaves the parent's lock alone."""
         fd, self._fd = self._fd, -1
@@ -166,14 +170,6 @@ class Segment:
     def _rename(self, suffix: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(self.path.with_name(self.path.name + suffix))
-
-
-def sweep_unborn(directory: Path) -> None:
-    """Remove what processes left behind that died while they made a segment; there is no record in it."""
-    for path in directory.glob(f"*{SUFFIX}{UNBORN_SUFFIX}"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > UNBORN_MAX_AGE_S:
-                path.unlink()
 
 
 def _reserve(fd: int, capacity: int) -> None:

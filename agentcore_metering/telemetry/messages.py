@@ -97,10 +97,7 @@ def split_instructions(messages: Any) -> tuple[list[Any], list[Any]]:
 def instruction_parts(instructions: Iterable[Any], texts: Texts) -> list[Part]:
     """The parts of leading system messages."""
     return [
-        part
-        for message in instructions
-        if texts.has_room()
-        for part in _content_parts(read(message, "content"), texts)
+        part for message in instructions if texts.has_room() for part in _content_parts(read(message, "content"), texts)
     ]
 
 
@@ -110,8 +107,11 @@ def input_messages(messages: list[Any], texts: Texts) -> list[Message]:
     for message in reversed(messages):
         if not texts.has_room():
             break
-        role = read(message, "role") or "user"
-        kept.append({"role": texts.take(role), "parts": list(_message_parts(message, texts))})
+        role = texts.take(read(message, "role") or "user")
+        parts = list(_message_parts(message, texts))
+        if not parts and texts.is_truncated:
+            break
+        kept.append({"role": role, "parts": parts})
     return kept[::-1]
 
 

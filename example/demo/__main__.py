@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from example.demo import figures, report, stage
+from example.demo import figures, picture, report, stage
 from example.host import tracing
 from example.traffic import Wish, drive, wishes
 
@@ -29,10 +29,14 @@ def main() -> int:
     """Run the demonstration; 1 when any view differs."""
     parser = argparse.ArgumentParser(prog="python -m example.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="do not serve afterwards; exit 1 when any view differs")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="also save the screen as a picture")
     options = parser.parse_args()
-    console = Console()
+    console = Console(record=options.picture is not None, width=100 if options.picture else None)
     try:
-        return _run(console, is_once=options.once)
+        status = _run(console, is_once=options.once)
+        if options.picture:
+            picture.save(console, options.picture)
+        return status
     except KeyboardInterrupt:
         console.print("\nStopped.")
         return 130

@@ -44,9 +44,9 @@ def from_rows() -> View:
     for group in groups.annotate(
         attempts=Count("id"), input=Sum("prompt_tokens"), output=Sum("completion_tokens"), amount=ExactSum("cost")
     ):
-        _add(view[group["request_model"]], group["attempts"], group["input"], group["output"])
+        _add(view[str(group["request_model"])], group["attempts"], group["input"], group["output"])
         if group["amount"] is not None:
-            view[group["request_model"]].cost[group["cost_currency"]] += group["amount"]
+            view[str(group["request_model"])].cost[group["cost_currency"]] += group["amount"]
     return view
 
 

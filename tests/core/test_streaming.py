@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agentcore_metering.core import dropped
 from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.streaming import CompletionStream, StreamAnswer
 from agentcore_metering.core.types import CallContext, Status, UsageSource
@@ -129,6 +130,7 @@ def test_stream_dropped_by_the_consumer_is_cancelled() -> None:
 
     del stream
     gc.collect()
+    dropped.wait(10)
 
     assert [record.status for record in world.sink.records] == [Status.CANCELLED]
 
@@ -142,6 +144,7 @@ def test_stream_never_started_is_one_cancelled_record_and_no_request(how: str) -
         stream.close()
     del stream
     gc.collect()
+    dropped.wait(10)
 
     [record] = world.sink.records
     assert (record.status, record.facts.usage.source) == (Status.CANCELLED, UsageSource.NONE)

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from agentcore_metering.telemetry import semconv
-from tests.telemetry.recording import RecordedTelemetry, record_telemetry
+from tests.telemetry.recording import RecordedLogs, RecordedTelemetry, record_logs, record_telemetry
 
 
 @pytest.fixture(autouse=True)
 def _no_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(semconv.STABILITY_OPT_IN_ENV, raising=False)
+    monkeypatch.delenv(semconv.CAPTURE_CONTENT_ENV, raising=False)
 
 
 @pytest.fixture
@@ -20,3 +21,10 @@ def telemetry() -> Iterator[RecordedTelemetry]:
     recorded = record_telemetry()
     yield recorded
     recorded.close()
+
+
+@pytest.fixture
+def logs() -> Iterator[RecordedLogs]:
+    recorded = record_logs()
+    yield recorded
+    recorded.provider.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ class RecordedTelemetry:
 
     observer: TelemetryObserver
     tracer_provider: TracerProvider
+    meter_provider: MeterProvider
     exporter: InMemorySpanExporter
     reader: InMemoryMetricReader
 
@@ -64,4 +66,57 @@ def record_telemetry(sampler: Sampler = ALWAYS_ON) -> RecordedTelemetry:
     tracer_provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     tracer_provider.add_span_processor(SimpleSpanProcessor(exporter))
     meter_provider = MeterProvider([reader], shutdown_on_exit=False)
-    return RecordedTelemetry(TelemetryObserver(tracer_provider, meter_provider), tracer_provider, exporter, reader)
+    observer = TelemetryObserver(tracer_provider, meter_provider)
+    return RecordedTelemetry(observer, tracer_provider, meter_provider, exporter, reader)
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    """One event, in whichever way the installed SDK keeps it."""
+
+    name: Any
+    body: Any
+    attributes: dict[str, Any]
+    trace_id: int
+    span_id: int
+    timestamp: Any
+    scope: str
+
+
+@dataclass(frozen=True)
+class RecordedLogs:
+    """A logger provider, or with early SDKs an event logger provider, and what came to it."""
+
+    provider: Any
+    exporter: Any
+
+    @property
+    def events(self) -> list[RecordedEvent]:
+        return [_event(item) for item in self.exporter.get_finished_logs()]
+
+    @property
+    def event(self) -> RecordedEvent:
+        (event,) = self.events
+        return event
+
+
+def _event(item: Any) -> RecordedEvent:
+    record = item.log_record
+    attributes = dict(record.attributes or {})
+    name = attributes.pop("event.name", None) or record.event_name
+    ids = (record.trace_id, record.span_id, record.timestamp)
+    return RecordedEvent(name, record.body, attributes, *ids, item.instrumentation_scope.name)
+
+
+def record_logs() -> RecordedLogs:
+    from opentelemetry.sdk import _logs
+    from opentelemetry.sdk._logs import export
+
+    # Both classes were renamed when log records of the API became what is emitted.
+    is_early = not hasattr(_logs, "ReadWriteLogRecord")
+    exporter = getattr(export, "InMemoryLogExporter" if is_early else "InMemoryLogRecordExporter")()
+    provider: Any = _logs.LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(export.SimpleLogRecordProcessor(exporter))
+    if is_early:
+        provider = importlib.import_module("opentelemetry.sdk._events").EventLoggerProvider(provider)
+    return RecordedLogs(provider, exporter)

@@ -11,7 +11,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from agentcore_metering.core.types import CallContext, ModelTarget, Status
 from agentcore_metering.telemetry import semconv
-from agentcore_metering.telemetry.metrics import CallMetrics, Instruments, are_legacy_names_wanted
+from agentcore_metering.telemetry.metrics import (
+    DEFAULT_MAX_MODELS,
+    CallMetrics,
+    Instruments,
+    are_legacy_names_wanted,
+)
+from agentcore_metering.telemetry.observer import TelemetryObserver
 from tests.telemetry import builders
 from tests.telemetry.builders import observe
 from tests.telemetry.recording import Points, RecordedTelemetry, record_telemetry
@@ -198,3 +204,57 @@ def test_base_attributes_are_built_once_for_a_target_and_model(monkeypatch: pyte
         metrics.attempt_ended(builders.attempt(status=status), context, will_retry=False)
 
     assert built == [(builders.CHAT, "gpt-4o-mini-2024-07-18")]
+
+
+def observe_models(observer: TelemetryObserver, requested: str, answered: str | None) -> None:
+    target = replace(builders.CHAT, request_model=requested)
+    facts = replace(builders.ANSWERED, response_model=answered)
+    observe(observer, builders.call(builders.attempt(target=target, facts=facts)))
+
+
+@pytest.mark.parametrize("answers_differ", [False, True])
+def test_ten_thousand_models_stay_within_the_bound(telemetry: RecordedTelemetry, answers_differ: bool) -> None:
+    observer = TelemetryObserver(trace.NoOpTracerProvider(), telemetry.meter_provider)
+    for number in range(10_000):
+        observe_models(observer, f"model-{number}", f"answer-{number}" if answers_differ else f"model-{number}")
+
+    points = telemetry.points()
+    assert {name for name, values in points.items() if len(values) > DEFAULT_MAX_MODELS} == set()
+    names = {attributes["gen_ai.request.model"] for attributes, _ in points["agentcore_metering.calls"]}
+    assert "other" in names
+    assert sum(value for _, value in points["agentcore_metering.calls"]) == 10_000
+
+
+def test_first_models_keep_their_series_and_later_ones_share_one(telemetry: RecordedTelemetry) -> None:
+    observer = TelemetryObserver(telemetry.tracer_provider, telemetry.meter_provider, max_models=3)
+    for model in ("a", "b", "c", "a", "d"):
+        observe_models(observer, model, model)
+    observe_models(observer, "a", "e")
+    observe_models(observer, "a", None)
+
+    pairs = {
+        (attributes["gen_ai.request.model"], attributes.get("gen_ai.response.model")): value
+        for attributes, value in telemetry.points()["agentcore_metering.calls"]
+    }
+    assert pairs == {("a", "a"): 2, ("b", "b"): 1, ("other", "other"): 2, ("a", "other"): 1, ("a", None): 1}
+
+
+def test_spans_name_every_model(telemetry: RecordedTelemetry) -> None:
+    observer = TelemetryObserver(telemetry.tracer_provider, telemetry.meter_provider, max_models=1)
+
+    observe_models(observer, "rare", "rarer")
+
+    attributes = telemetry.span.attributes or {}
+    assert (attributes["gen_ai.request.model"], attributes["gen_ai.response.model"]) == ("rare", "rarer")
+
+
+def test_call_without_a_model_takes_no_place(telemetry: RecordedTelemetry) -> None:
+    observer = TelemetryObserver(telemetry.tracer_provider, telemetry.meter_provider, max_models=2)
+
+    observe_models(observer, "", None)
+    observe_models(observer, "a", "a")
+
+    models = {
+        attributes.get("gen_ai.request.model") for attributes, _ in telemetry.points()["agentcore_metering.calls"]
+    }
+    assert models == {None, "a"}

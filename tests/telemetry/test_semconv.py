@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics.export import Histogram, Metric
 
-from agentcore_metering.telemetry import attributes, metrics, observer, semconv, spans
+from agentcore_metering.core.types import OutputContent
+from agentcore_metering.telemetry import attributes, content, events, messages, metrics, observer, semconv, spans
+from agentcore_metering.telemetry.content import ContentMode, ContentPolicy
 from tests.telemetry import builders
 from tests.telemetry.builders import observe
 from tests.telemetry.recording import RecordedTelemetry, record_telemetry
@@ -68,16 +71,38 @@ def test_every_span_attribute_is_registered_with_its_type(everything: RecordedTe
     assert emitted == {(attribute.name, PYTHON_TYPES[attribute.type]) for attribute in semconv.SPAN_ATTRIBUTES}
 
 
+def test_every_content_attribute_is_registered_with_its_type(telemetry: RecordedTelemetry) -> None:
+    policy = ContentPolicy(ContentMode.SPAN_ONLY, max_chars=200)
+    observer_ = observer.TelemetryObserver(telemetry.tracer_provider, telemetry.meter_provider, content=policy)
+    record = builders.call(
+        builders.attempt(),
+        call_request=replace(
+            builders.request(),
+            arguments={"messages": [{"role": "system", "content": "hi"}, {"role": "user", "content": "x" * 500}]},
+        ),
+        output=OutputContent("hello"),
+    )
+    observe(observer_, record)
+
+    registered = {attribute.name: PYTHON_TYPES[attribute.type] for attribute in semconv.CONTENT_ATTRIBUTES}
+    span_attributes = telemetry.span.attributes or {}
+    assert {name: type(span_attributes[name]) for name in registered} == registered
+
+
 def test_names_that_are_not_in_a_specification_are_in_our_namespace() -> None:
     specs = {instrument.name: instrument.spec for instrument in INSTRUMENTS.values()}
-    specs |= {attribute.name: attribute.spec for attribute in semconv.SPAN_ATTRIBUTES}
+    specs |= {attribute.name: attribute.spec for attribute in semconv.SPAN_ATTRIBUTES + semconv.CONTENT_ATTRIBUTES}
 
     assert {name for name, spec in specs.items() if spec is None} == {
         name for name in specs if name.startswith("agentcore_metering.")
     }
 
 
-@pytest.mark.parametrize("module", [attributes, metrics, observer, spans], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module",
+    [attributes, content, events, messages, metrics, observer, spans],
+    ids=lambda module: module.__name__,
+)
 def test_names_are_spelled_nowhere_else(module: Any) -> None:
     source = Path(module.__file__).read_text()
 

@@ -37,6 +37,7 @@ def test_put_makes_the_configuration_and_then_changes_it(api: APIClient) -> None
     changed = api.put(url, {"config": {"model": "gpt-5"}}, format="json")
 
     assert (made.status_code, changed.status_code) == (200, 200)
+    assert api.get(url).json() == changed.json()
     assert (made.json()["scope"], made.json()["user_id"], made.json()["username"]) == ("user", alice.pk, "alice")
     assert changed.json()["config"] == {"api_key": "***4711", "model": "gpt-5"}
     assert LLMConfig.objects.get().config == {"api_key": KEY, "model": "gpt-5"}

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import override_settings
 
 from agentcore_metering.adapters.django.config.editing import (
@@ -79,13 +81,29 @@ def test_merge_to_another_place_drops_secrets_that_are_not_required() -> None:
     assert merged.keys() == STORED.keys() | {"vision", "beta_flag"}
 
 
-def test_merge_to_another_place_with_the_mask_of_another_secret_names_it() -> None:
-    stored = {**STORED, "aws_secret_access_key": "aws-secret"}
+@pytest.mark.parametrize(
+    ("key", "stored", "sent"),
+    [
+        ("aws_secret_access_key", "aws-secret", "***"),
+        ("extra_headers", {"Authorization": KEY}, {"Authorization": "***4711", "X-Team": "blue"}),
+        ("clients", [{"token": KEY}, None], [{"token": "***4711"}, None]),
+    ],
+)
+def test_merge_to_another_place_with_the_mask_of_another_secret_names_it(key: str, stored: Any, sent: Any) -> None:
+    change = {"api_base": "https://other.example.com", "api_key": "sk-new", key: sent}
 
     with pytest.raises(InvalidField) as caught:
-        merge({"api_base": "https://o.example.com", "api_key": "sk-new", "aws_secret_access_key": "***"}, stored=stored)
+        merge(change, stored={**STORED, key: stored})
 
-    assert caught.value.field == "config.aws_secret_access_key"
+    assert caught.value.field == f"config.{key}"
+
+
+def test_merge_to_another_place_keeps_what_holds_no_secret() -> None:
+    stored = {**STORED, "flags": {"is_on": True, "list": [None, False]}}
+
+    merged = merge({"api_base": "https://other.example.com", "api_key": "sk-new"}, stored=stored)
+
+    assert merged["flags"] == stored["flags"]
 
 
 @pytest.mark.parametrize(
@@ -240,3 +258,33 @@ def test_update_of_unreadable_secrets_asks_for_them_unless_only_flags_change() -
         assert caught.value.field == "config.api_key"
 
     assert LLMConfig.objects.get(pk=row.pk).config["api_key"] == KEY
+
+
+@pytest.mark.django_db
+def test_update_of_unreadable_secrets_with_new_ones_replaces_them() -> None:
+    row = make_config()
+
+    with override_settings(SECRET_KEY="another key, under which nothing of before can be read"):
+        update_config(row, ConfigChange(options={"api_key": "sk-new"}))
+
+        assert LLMConfig.objects.get(pk=row.pk).config == {"model": "gpt-4o-mini", "api_key": "sk-new"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_default_switched_by_many_at_once_is_one_and_nobody_fails() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite lets one writer in at a time")
+    rows = [make_config() for _ in range(3)]
+
+    def switch(number: int) -> None:
+        try:
+            for turn in range(8):
+                update_config(rows[(number + turn) % 3], ConfigChange(is_default=True))
+            create_config(ConfigChange(is_default=True))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(switch, range(3)))
+
+    assert LLMConfig.objects.filter(is_default=True).count() == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from agentcore_metering.adapters.django import LLMTracker
 from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
+from agentcore_metering.core import dropped
 from agentcore_metering.core.errors import ConfigNotFound, EmptyResponse, LLMProviderError, RequestError
 from agentcore_metering.telemetry import semconv
 from example.stub_provider import StubProvider, directive
@@ -33,6 +36,14 @@ def drain(stream: Any) -> tuple[list[tuple[str, str]], Any]:
             deltas.append(next(stream))
         except StopIteration as end:
             return deltas, end.value
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Poll for what another process or thread does in its own time."""
+    give_up_at_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < give_up_at_s, "it did not come to pass"
+        time.sleep(0.01)
 
 
 def assert_three_traces_agree(telemetry: RecordedTelemetry) -> None:
@@ -323,12 +334,14 @@ def test_a_client_that_leaves_mid_stream_is_cancelled_and_estimated(
     assert_three_traces_agree(telemetry)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_stream_nobody_reads_is_one_cancelled_row(stub: StubProvider, telemetry: RecordedTelemetry) -> None:
     make_stub_config(stub)
 
     stream = ask(stream=True)
     del stream
     gc.collect()
+    dropped.wait(10)
 
     assert LLMUsage.objects.get().status == "cancelled"
     assert stub.requests == ()
@@ -356,6 +369,18 @@ def test_first_attempts_reuse_their_connection(stub: StubProvider) -> None:
         ask()
 
     assert stub.connections_opened == opened
+
+
+@pytest.mark.parametrize(("provider", "model"), PROVIDERS)
+def test_a_stream_that_is_left_ends_its_response_at_once(stub: StubProvider, provider: str, model: str) -> None:
+    make_stub_config(stub, provider, model)
+    stream = ask(directive(chunks=2000, text="word " * 2000, chunk_delay_s=0.002), stream=True)
+    next(stream)
+
+    stream.close()
+
+    # Left to the garbage collector, the response might be ended inside its own connection pool's lock.
+    wait_for(lambda: stub.requests[0].outcome == "client_left")
 
 
 @pytest.mark.parametrize("messages", [[], None])

@@ -1,10 +1,14 @@
-"""This package's errors as HTTP: every `MeteringError` is a 400 with the field or the code in its body."""
+"""This package's errors as HTTP: every `MeteringError` is a 400 with the field or the code in its body.
+
+A row that was deleted while a request for it ran is a 404. Any other exception is a defect, and stays a 500.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.status import HTTP_409_CONFLICT
 
@@ -24,6 +28,8 @@ class Conflict(APIException):
 
 def to_http_error(error: Exception) -> Exception:
     """The HTTP error for one of this package's; any other exception as it is."""
+    if isinstance(error, ObjectDoesNotExist):
+        return not_found()
     if not isinstance(error, MeteringError):
         return error
     body_of = next(body_of for kind, body_of in _BODIES if isinstance(error, kind))

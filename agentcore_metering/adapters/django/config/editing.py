@@ -70,6 +70,8 @@ def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
         LLMConfig.DoesNotExist: it was deleted meanwhile.
     """
     with transaction.atomic(using=metering_settings.DATABASE_ALIAS):
+        if change.is_default:
+            _lock_defaults()
         return _write(configs().select_for_update().get(pk=row.pk), change)
 
 
@@ -94,10 +96,18 @@ def _write(row: LLMConfig, change: ConfigChange) -> LLMConfig:
 
 
 def _clear_other_defaults(row: LLMConfig) -> None:
+    _lock_defaults()
     others = configs().filter(scope=LLMConfig.Scope.GLOBAL, model_type=row.model_type).exclude(pk=row.pk)
-    # The lock makes a second switch wait, and then see, and clear, the default of the first.
-    list(others.select_for_update().order_by("pk").values_list("pk", flat=True))
     others.filter(is_default=True).update(is_default=False, updated_at=timezone.now())
+
+
+def _lock_defaults() -> None:
+    """Make a second switch of the default wait, and then see, and clear, that of the first.
+
+    Taken before any other lock, and always in the same order, so that two switches never wait for each other.
+    """
+    rows = configs().select_for_update().filter(scope=LLMConfig.Scope.GLOBAL).order_by("pk")
+    list(rows.values_list("pk", flat=True))
 
 
 def merged_options(old_provider: str, stored: Any, new_provider: str, sent: Mapping[str, Any]) -> dict[str, Any]:

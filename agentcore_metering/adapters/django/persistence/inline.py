@@ -6,15 +6,18 @@ it. Where no other connection can see the database, or the transaction is a test
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
+from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from agentcore_metering.adapters.django.conf import metering_settings
@@ -32,12 +35,14 @@ RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class InlineSink:
-    """Writes each record as it ends; waits for it at most `AGENTCORE_METERING_INLINE_WAIT_S` seconds."""
+    """Writes each record as it ends; waits for it at most `AGENTCORE_METERING_INLINE_WAIT_S` seconds, and not at all on an event loop."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, because a signal's handler may make calls too.
+        self._lock = threading.RLock()
         self._executor: ThreadPoolExecutor | None = None
         self._owner_pid = 0
+        self._unsettled: deque[AttemptRecord] = deque()
 
     def attempt_started(self, start: AttemptStart) -> None:
         """Nothing: an attempt whose process dies leaves no row in this mode."""
@@ -46,17 +51,31 @@ class InlineSink:
         """Write the record's row. A row that cannot be written is logged whole, at CRITICAL."""
         alias = metering_settings.DATABASE_ALIAS
         if _must_share_connection(alias):
-            write_rows([record], alias)
+            self._unsettled.append(record)
+            if not _is_on_event_loop():
+                self._write_unsettled()
             return
         future = self._submit(lambda: _write_or_tell(record, alias))
-        if not _would_wait_for_caller(alias):
+        if not _would_wait_for_caller(alias) and not _is_on_event_loop():
             try:
                 future.result(metering_settings.INLINE_WAIT_S)
             except FutureTimeoutError:
                 logger.warning("Usage row %s is still being written; the call goes on", record.id)
 
+    async def settle(self) -> None:
+        """Write, in the thread that owns the connection, what came up on the event loop; wait for the writer's own thread."""
+        if self._unsettled:
+            await sync_to_async(self._write_unsettled)()
+        if self._executor is not None:
+            await asyncio.wrap_future(self._submit(lambda: None))
+
+    def _write_unsettled(self) -> None:
+        while self._unsettled:
+            write_rows([self._unsettled.popleft()], metering_settings.DATABASE_ALIAS)
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything submitted so far is written; False when that took longer than `timeout_s`."""
+        self._write_unsettled()
         try:
             self._submit(lambda: None).result(timeout_s)
         except FutureTimeoutError:
@@ -77,6 +96,14 @@ class InlineSink:
                 self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agentcore-metering-writer")
                 self._owner_pid = os.getpid()
             return self._executor.submit(work)
+
+
+def _is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _must_share_connection(alias: str) -> bool:
