@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -182,11 +182,11 @@ class Journal:
 
     def before_fork(self) -> None:
         """Let no segment be half made when the child is."""
-        self._is_held_for_fork = self._lock.acquire(timeout=LOCK_WAIT_S)
+        self._lock.acquire(timeout=LOCK_WAIT_S)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        if self._is_held_for_fork:
+        with suppress(RuntimeError):  # not ours: another thread's append did not come back in time
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -204,7 +204,6 @@ class Journal:
         self.settled = 0
         """Ends that were acknowledged."""
         self._pid = os.getpid()
-        self._is_held_for_fork = False
         self._numbers = itertools.count(1)
         self._current: Segment | None = None
         self._segments: list[Segment] = []
@@ -247,8 +246,7 @@ class Journal:
 
     def _leave_to_others(self, segment: Segment) -> None:
         with self._locked():
-            if segment in self._segments:
-                self._segments.remove(segment)
+            self._segments = [item for item in self._segments if item is not segment]
             if segment is self._current:
                 self._current = None
             self._settle_if_empty()

@@ -212,8 +212,14 @@ class Writer:
     def _next_retry_s(self, reason: Exception) -> float:
         """Twice as long as the last time, give or take a half, so that the processes of a machine do not knock all at once."""
         if self._throttle.is_due("store"):
-            level = logging.WARNING if isinstance(reason, StoreUnavailable) else logging.ERROR
-            logger.log(level, "%d usage records wait for the database: %s", self.pending(), reason, exc_info=reason)
+            is_bug = not isinstance(reason, StoreUnavailable)
+            logger.log(
+                logging.ERROR if is_bug else logging.WARNING,
+                "%d usage records of this process wait for the database: %s",
+                self.pending(),
+                reason,
+                exc_info=reason if is_bug else None,
+            )
         delay_s = self._retry_s * (0.5 + self._jitter())
         self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
         return min(delay_s, LAST_RETRY_S)

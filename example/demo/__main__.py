@@ -34,12 +34,13 @@ def main() -> int:
     console = Console(record=options.picture is not None, width=100 if options.picture else None)
     try:
         status = _run(console, is_once=options.once)
-        if options.picture:
-            picture.save(console, options.picture)
-        return status
     except KeyboardInterrupt:
         console.print("\nStopped.")
         return 130
+    else:
+        if options.picture:
+            picture.save(console, options.picture)
+        return status
     finally:
         shutil.rmtree(DATA_DIR, ignore_errors=True)
 

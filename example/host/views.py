@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -29,7 +30,7 @@ class AskView(APIView):
 
     def post(self, request: Request) -> HttpResponseBase:
         """Ask as the user who is logged in, with his configuration or everybody's."""
-        wish = request.data
+        wish = _fields(request)
         state = {"user_id": request.user.pk, "node_name": wish.get("node", "ask"), "source_type": "example"}
         arguments: dict[str, Any] = {
             "messages": [{"role": "user", "content": wish["prompt"]}],
@@ -46,6 +47,12 @@ class AskView(APIView):
         except Exception as exc:  # noqa: BLE001 - the caller of this example learns the kind of any failure
             return Response({"error": type(exc).__name__}, status=502)
         return Response({"answer": answer, "usage": usage})
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    if not isinstance(request.data, dict) or not isinstance(request.data.get("prompt"), str):
+        raise ValidationError({"prompt": ["A text is needed."]})
+    return request.data
 
 
 def _events(stream: Any) -> Iterator[str]:

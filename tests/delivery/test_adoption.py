@@ -362,3 +362,15 @@ def test_fault_that_lasts_is_logged_once_a_minute(
         clock.advance(1)
 
     assert len(caplog.records) == 3
+
+
+def test_segment_that_is_cut_while_it_is_read_is_no_obstacle(
+    adopter: Adopter, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_behind(tmp_path, make_record("a"))
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, length, offset: pread(fd, length, offset) if offset == 0 else b"")
+
+    assert adopter.adopt(store.write) == 1
+
+    assert store.rows == {}

@@ -139,3 +139,15 @@ def test_thread_that_cannot_start_is_told_and_not_tried_at_every_call(
 
     assert [steps.loop.ensure_running(), steps.loop.ensure_running()] == [False, False]
     assert len(tries) == len(caplog.records) == 1
+
+
+def test_start_of_a_loop_that_another_thread_has_just_started_is_true(steps: Steps) -> None:
+    steps.loop.ensure_running()
+
+    assert steps.loop._start()
+
+
+def test_start_during_a_start_is_left_to_whoever_is_at_it(steps: Steps) -> None:
+    with steps.loop._starting:
+        assert steps.loop.ensure_running()
+    assert steps.loop._thread is None

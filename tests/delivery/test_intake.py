@@ -106,6 +106,19 @@ def test_broken_disk_is_left_alone_for_thirty_seconds(
     assert journal.accepted == 1
 
 
+def test_disk_that_stays_broken_is_told_once_a_minute(
+    journal: Journal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    intake = make_intake(journal, clock, memory_records=10)
+    break_disk(monkeypatch)
+    for _ in range(3):
+        intake.take_end(make_record())
+        clock.advance(31)
+
+    assert len(caplog.records) == 2
+    monkeypatch.undo()
+
+
 def test_slow_disk_is_left_alone_for_thirty_seconds(
     journal: Journal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -378,3 +380,63 @@ def test_fork_that_calls_no_hooks_is_noticed_at_the_next_append(
 
     assert read_all(journal) == ["the child's"]
     assert inherited in segments(journal)
+
+
+def test_fork_goes_on_in_the_parent(journal: Journal) -> None:
+    journal.before_fork()
+    journal.after_fork_in_parent()
+
+    worker = threading.Thread(target=lambda: journal.append_end(make_record("another thread's")))
+    worker.start()
+    worker.join()
+
+    assert read_all(journal) == ["another thread's"]
+
+
+def test_fork_does_not_wait_for_ever_for_an_append(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "LOCK_WAIT_S", 0.01)
+    is_held, may_go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with journal._locked():
+            is_held.set()
+            may_go_on.wait(10)
+
+    worker = threading.Thread(target=hang)
+    worker.start()
+    is_held.wait(10)
+    journal.before_fork()
+    journal.after_fork_in_parent()
+    may_go_on.set()
+    worker.join()
+
+    journal.append_end(make_record("a"))
+    assert read_all(journal) == ["a"]
+
+
+def test_start_that_cannot_be_carried_on_keeps_its_segment(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=SMALL, max_bytes=SMALL)
+    start = make_start("slow")
+    journal.append_start(start)
+    with suppress(JournalFull):
+        for _ in range(100):
+            journal.append_end(make_record())
+    journal._segments[0].is_full = True
+
+    read_all(journal)
+
+    assert b"slow" in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    journal.close()
+
+
+def test_sync_of_a_segment_that_is_delivered_meanwhile_is_no_error(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deliver_and_fail(fd: int) -> None:
+        journal.close()
+        raise OSError(9, "bad file descriptor")
+
+    journal.append_end(make_record())
+    monkeypatch.setattr(os, "fdatasync", deliver_and_fail)
+
+    journal.sync()

@@ -217,3 +217,14 @@ def test_sync_asks_the_disk_only_for_what_is_new(segment: Segment, monkeypatch: 
     segment.sync()
 
     assert len(synced) == 1
+
+
+def test_create_on_a_platform_that_cannot_reserve_makes_it_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+
+    segment = Segment.create(tmp_path / "host-1-a-000001.jnl", CAPACITY)
+
+    assert segment.path.stat().st_size == CAPACITY
+    segment.close()

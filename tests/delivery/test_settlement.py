@@ -229,3 +229,25 @@ def test_quarantine_that_cannot_be_written_tells_the_record_whole(
     assert logged.levelno == logging.CRITICAL
     assert '"key":"poison"' in logged.getMessage()
     assert settlement.quarantined == 1
+
+
+def test_batches_before_an_outage_are_not_written_again(
+    settlement: Settlement, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [make_record(str(number)) for number in range(250)]
+    write = store.write
+
+    def write_once(batch: Sequence[AttemptRecord]) -> None:
+        store.is_down = bool(store.rows)
+        write(batch)
+
+    monkeypatch.setattr(store, "write", write_once)
+    with pytest.raises(StoreUnavailable):
+        settlement.deliver(records)
+    monkeypatch.setattr(store, "write", write)
+    store.is_down = False
+
+    settlement.deliver(records)
+
+    assert store.batches == [200, 50, 50]
+    assert settlement.written == 250

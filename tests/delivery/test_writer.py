@@ -15,6 +15,7 @@ import pytest
 
 from agentcore_metering.core.containment import contained_counts
 from agentcore_metering.core.types import AttemptRecord, AttemptStart, CallContext
+from agentcore_metering.delivery import drain as drain_module
 from agentcore_metering.delivery.journal import Journal, SyncMode
 from agentcore_metering.delivery.store import StoreUnavailable
 from agentcore_metering.delivery.writer import Writer
@@ -193,6 +194,21 @@ class TestPass:
         assert store.keys == ["left behind"]
         assert writer.stats().adopted == 1
 
+    def test_long_backlog_does_not_keep_a_pass_from_ending(
+        self, make_writer: MakeWriter, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(drain_module, "CHUNKS_PER_PASS", 1)
+        writer = make_writer()
+        for number in range(600):
+            call(writer, f"{number:03d}")
+
+        passes = 0
+        while writer.drain_once():
+            passes += 1
+
+        assert passes > 1
+        assert len(store.rows) == 600
+
     def test_unreadable_journal_is_told_and_memory_is_drained(
         self,
         make_writer: MakeWriter,
@@ -209,12 +225,16 @@ class TestPass:
         monkeypatch.setattr(os, "pread", refuse)
 
         writer.drain_once()
+        call(writer, "another segment")
+        writer.drain_once()
 
         assert store.keys == ["in memory"]
+        assert len(caplog.records) == 1
         assert "cannot be read" in caplog.text
         monkeypatch.undo()
-        (left,) = (Path(writer._journal.directory)).glob("*.jnl")
-        assert b"on disk" in left.read_bytes()
+        left = sorted(writer._journal.directory.glob("*.jnl"))
+        assert b"on disk" in left[0].read_bytes()
+        assert b"another segment" in left[1].read_bytes()
 
 
 class TestCaller:
@@ -634,6 +654,15 @@ class TestClose:
         assert writer._drainer.stop(SOON_S)  # its late acknowledgement meets a closed journal and does no harm
         make_writer().adopt_once()
         assert store.keys == ["a"]
+
+    def test_exit_of_the_interpreter_closes(self, make_writer: MakeWriter, store: MemoryStore) -> None:
+        writer = make_writer(is_live=True)
+        call(writer, "a")
+
+        writer._at_exit()
+
+        assert store.keys == ["a"]
+        assert not writer._drainer._thread.is_alive()  # type: ignore[union-attr]  # it ran
 
     def test_record_after_close_is_not_lost(self, make_writer: MakeWriter, store: MemoryStore) -> None:
         writer = make_writer()

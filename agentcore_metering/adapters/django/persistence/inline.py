@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from asgiref.sync import sync_to_async
+from django.core import mail
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from agentcore_metering.adapters.django.conf import metering_settings
@@ -111,6 +112,9 @@ def _must_share_connection(alias: str) -> bool:
     connection = connections[alias]
     if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
         return True
+    if _is_on_event_loop():
+        # The loop's thread sees no test case's transaction, which the thread has that the loop was started from.
+        return hasattr(mail, "outbox")
     return any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 
 

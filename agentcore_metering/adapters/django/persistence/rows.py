@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models.functions import Now
 
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.payload import to_json
 from agentcore_metering.core.types import AttemptRecord, Cost, Status, UsageSource
 
-__all__ = ["usage_row", "write_rows"]
+__all__ = ["insert_rows", "usage_row", "write_rows"]
 
 NUL = "\x00"
 """PostgreSQL stores it in no text."""
 
 
 def write_rows(records: Iterable[AttemptRecord], using: str) -> None:
-    """Insert the records that are not there yet; a record that already has its row is left as it is."""
+    """Bring the records into the table, all or none. A record that already has its row is left as it is.
+
+    Except that a row which says `interrupted` gives way to the attempt's end, in whatever order the two come.
+    """
     rows = [usage_row(record) for record in records]
     with transaction.atomic(using=using):
-        LLMUsage.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+        insert_rows(rows, using)
+
+
+def insert_rows(rows: Sequence[LLMUsage], using: str) -> None:
+    """What `write_rows` does in its transaction, for a caller who has one of his own."""
+    LLMUsage.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+    # After the insert, which waits for another process that is just writing the same row; before it, that row would not be seen.
+    ended = {row.id: row for row in rows if row.status != Status.INTERRUPTED}
+    interrupted = LLMUsage.objects.using(using).filter(id__in=ended, status=Status.INTERRUPTED)
+    for row_id in list(interrupted.values_list("id", flat=True)):
+        row = ended[row_id]
+        values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+        # Late rows are found by when they were recorded, so a row that changes is recorded anew.
+        interrupted.filter(id=values.pop("id")).update(**{**values, "recorded_at": Now()})
 
 
 def usage_row(record: AttemptRecord) -> LLMUsage:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Generator, MutableMapping
+from collections.abc import Callable
 from typing import Any
+
+from asgiref.sync import sync_to_async
 
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.messages import to_friendly
-from agentcore_metering.adapters.django.trackers.state import (
-    append_llm_call,
-    litellm_metadata,
-    message_dict,
-    parse_state,
-    usage_dict,
-)
-from agentcore_metering.core.completion import PLAIN_TEXT, AnswerRule, complete, json_object
-from agentcore_metering.core.lifecycle import Call
-from agentcore_metering.core.request import CallArguments, build_request, require_messages
-from agentcore_metering.core.streaming import CompletionStream, StreamAnswer
-from agentcore_metering.core.types import AttemptRecord
+from agentcore_metering.adapters.django.trackers.options import CallOptions, State
+from agentcore_metering.adapters.django.trackers.state import message_dict, usage_dict
+from agentcore_metering.core.completion import Answer, acomplete, complete
+from agentcore_metering.core.request import require_messages
+from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream, StreamAnswer
 
 __all__ = ["LLMTracker"]
 
-logger = logging.getLogger(__name__)
-
-State = MutableMapping[str, Any]
 UsageDict = dict[str, Any]
-Stream = Generator[tuple[str, str], None, UsageDict]
 
 
 class LLMTracker:
@@ -79,50 +69,67 @@ class LLMTracker:
             Exception: the provider's own, unchanged in type and identity.
         """
         require_messages(messages)
+        options = CallOptions(
+            messages, json_mode, max_tokens, temperature, top_p, reasoning_effort, response_format, node_name, state, model_uuid,
+            stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
+        )  # fmt: skip
         metering = get_metering()
-        context = parse_state(state, node_name)
-        config = metering.resolve_config(context.user_id, model_uuid, strict_user_scope=strict_user_scope)
-        arguments = CallArguments(
-            messages=messages,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            reasoning_effort=reasoning_effort,
-            response_format=response_format or ({"type": "json_object"} if json_mode else None),
-            tools=tools,
-            tool_choice=tool_choice,
-            is_streaming=stream,
-            litellm_metadata=litellm_metadata(state),
-            traceparent=context.traceparent,
-        )
-        request = build_request(config, arguments, redact_exceptions=metering.redacts_exceptions)
-
-        def note_attempt(record: AttemptRecord) -> None:
-            append_llm_call(state, record)
-
-        call = Call(metering.services, request, context, note_attempt)
-        repairs_json = json_mode and json_repair is not False
+        config = metering.resolve_config(options.user_id, model_uuid, strict_user_scope=strict_user_scope)
+        call = options.begin(metering, config)
         if stream:
-            if return_message or json_repair:
-                logger.warning("return_message and json_repair have no effect on a stream")
-            return _stream(call, friendly_errors=friendly_errors)
-        rule = json_object(json_attempts) if repairs_json else PLAIN_TEXT
-        return _complete(
-            call, rule, return_message=return_message and not repairs_json, friendly_errors=friendly_errors
-        )
+            return CompletionStream(call, _stream_usage, _translation(options))
+        try:
+            return _shaped(complete(call, options.rule), options)
+        except Exception as exc:
+            _raise_friendly(exc, options)
+            raise
+
+    @staticmethod
+    async def acall_and_track(  # noqa: PLR0913 - the signature of `call_and_track`
+        messages: Any,
+        json_mode: bool = False,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        reasoning_effort: str | None = None,
+        response_format: Any = None,
+        node_name: str = "unknown",
+        state: State | None = None,
+        model_uuid: Any = None,
+        stream: bool = False,
+        json_repair: bool | None = None,
+        json_attempts: int = 3,
+        tools: Any = None,
+        tool_choice: Any = None,
+        return_message: bool = False,
+        strict_user_scope: bool = False,
+        friendly_errors: bool = False,
+    ) -> Any:
+        """`call_and_track` on an event loop, which it never blocks with the database.
+
+        With `stream` an async generator, `async for kind, text in await LLMTracker.acall_and_track(..., stream=True)`; what the sync one
+        returns at its end is its `result`. A cancelled task ends the call as cancelled.
+        """
+        require_messages(messages)
+        options = CallOptions(
+            messages, json_mode, max_tokens, temperature, top_p, reasoning_effort, response_format, node_name, state, model_uuid,
+            stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
+        )  # fmt: skip
+        metering = get_metering()
+        resolve = sync_to_async(metering.resolve_config)
+        config = await resolve(options.user_id, model_uuid, strict_user_scope=strict_user_scope)
+        call = options.begin(metering, config)
+        if stream:
+            return AsyncCompletionStream(call, _stream_usage, _translation(options))
+        try:
+            return _shaped(await acomplete(call, options.rule), options)
+        except Exception as exc:
+            _raise_friendly(exc, options)
+            raise
 
 
-def _complete(call: Call, rule: AnswerRule, *, return_message: bool, friendly_errors: bool) -> tuple[Any, UsageDict]:
-    try:
-        answer = complete(call, rule)
-    except Exception as exc:
-        _raise_friendly(exc, friendly_errors)
-        raise
-    return message_dict(answer.reply) if return_message else answer.text, usage_dict(answer.record)
-
-
-def _stream(call: Call, *, friendly_errors: bool) -> Stream:
-    return CompletionStream(call, _stream_usage, _to_friendly_or_same if friendly_errors else None)
+def _shaped(answer: Answer, options: CallOptions) -> tuple[Any, UsageDict]:
+    return message_dict(answer.reply) if options.gives_message else answer.text, usage_dict(answer.record)
 
 
 def _stream_usage(answer: StreamAnswer) -> UsageDict:
@@ -134,12 +141,16 @@ def _stream_usage(answer: StreamAnswer) -> UsageDict:
     return usage
 
 
-def _raise_friendly(exc: Exception, is_wanted: bool) -> None:
+def _raise_friendly(exc: Exception, options: CallOptions) -> None:
     """Raise the end user's version of `exc` from it, if wanted and if there is one."""
-    friendly = to_friendly(exc) if is_wanted else None
+    friendly = to_friendly(exc) if options.friendly_errors else None
     if friendly is not None:
         raise friendly from exc
 
 
-def _to_friendly_or_same(exc: Exception) -> Exception:
+def _translation(options: CallOptions) -> Callable[[Exception], Exception] | None:
+    return _friendly_or_same if options.friendly_errors else None
+
+
+def _friendly_or_same(exc: Exception) -> Exception:
     return to_friendly(exc) or exc

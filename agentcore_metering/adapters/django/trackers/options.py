@@ -1,0 +1,93 @@
+"""What a caller of `call_and_track` passed, as one value for sync and async alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentcore_metering.adapters.django.runtime import Metering
+from agentcore_metering.adapters.django.trackers.state import append_llm_call, litellm_metadata, parse_state
+from agentcore_metering.core.completion import PLAIN_TEXT, AnswerRule, json_object
+from agentcore_metering.core.lifecycle import Call
+from agentcore_metering.core.request import CallArguments, build_request
+from agentcore_metering.core.types import AttemptRecord, ModelConfig
+
+__all__ = ["CallOptions", "State"]
+
+logger = logging.getLogger(__name__)
+
+State = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """The arguments of `LLMTracker.call_and_track`, in their order; see there."""
+
+    messages: Any = field(repr=False)
+    json_mode: bool
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    reasoning_effort: str | None
+    response_format: Any
+    node_name: str
+    state: State | None = field(repr=False)
+    model_uuid: Any
+    stream: bool
+    json_repair: bool | None
+    json_attempts: int
+    tools: Any = field(repr=False)
+    tool_choice: Any
+    return_message: bool
+    strict_user_scope: bool
+    friendly_errors: bool
+
+    @property
+    def user_id(self) -> Any:
+        """Whose call it is, as the caller says; None for nobody's."""
+        return (self.state or {}).get("user_id")
+
+    @property
+    def repairs_json(self) -> bool:
+        """Whether the answer must be a JSON object and is repaired into one."""
+        return self.json_mode and self.json_repair is not False and not self.stream
+
+    @property
+    def gives_message(self) -> bool:
+        """Whether the caller gets the message as a dict rather than its text."""
+        return self.return_message and not self.repairs_json
+
+    @property
+    def rule(self) -> AnswerRule:
+        """What makes an answer usable."""
+        return json_object(self.json_attempts) if self.repairs_json else PLAIN_TEXT
+
+    def begin(self, metering: Metering, config: ModelConfig) -> Call:
+        """The call by this configuration; it has begun.
+
+        Raises:
+            ConfigError: the configuration cannot be used; nothing has begun.
+        """
+        if self.stream and (self.return_message or self.json_repair):
+            logger.warning("return_message and json_repair have no effect on a stream")
+        context = parse_state(self.state, self.node_name)
+        arguments = CallArguments(
+            messages=self.messages,
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            reasoning_effort=self.reasoning_effort,
+            response_format=self.response_format or ({"type": "json_object"} if self.json_mode else None),
+            tools=self.tools,
+            tool_choice=self.tool_choice,
+            is_streaming=self.stream,
+            litellm_metadata=litellm_metadata(self.state),
+            traceparent=context.traceparent,
+        )
+        request = build_request(config, arguments, redact_exceptions=metering.redacts_exceptions)
+        return Call(metering.services, request, context, self._note_attempt)
+
+    def _note_attempt(self, record: AttemptRecord) -> None:
+        append_llm_call(self.state, record)
