@@ -47,15 +47,21 @@ class Adopter:
     def adopt(self, deliver: Deliver) -> int:
         """Deliver all orphaned segments; the number of them. Raises what `deliver` raises, and then goes on with them next time."""
         before = self.adopted
-        for owner, paths in segments_by_owner(self._journal.directory).items():
+        directory = self._journal.directory
+        try:
+            owners = segments_by_owner(directory)
+            sweep_unborn(directory)
+            prune_corrupt(directory)
+        except OSError as exc:
+            self._warn("list", f"{directory} cannot be listed: {exc}")
+            return 0
+        for owner, paths in owners.items():
             if owner == self._journal.owner:
                 continue
             try:
                 self._adopt_owner(paths, deliver)
             except OSError as exc:
-                if self._throttle.is_due(f"adopt {owner}"):
-                    logger.warning("Segments of %s cannot be read and stay where they are: %s", owner, exc)
-        sweep_unborn(self._journal.directory)
+                self._warn(owner, f"segments of {owner} cannot be read and stay where they are: {exc}")
         return self.adopted - before
 
     def _adopt_owner(self, paths: list[Path], deliver: Deliver) -> None:
@@ -117,8 +123,10 @@ class Adopter:
             segment.retire()
             held.remove(segment)
             self.adopted += 1
-            if segment.is_damaged:
-                prune_corrupt(self._journal.directory)
+
+    def _warn(self, topic: str, fault: str) -> None:
+        if self._throttle.is_due(f"adopt {topic}"):
+            logger.warning("What dead processes left in the journal cannot be delivered: %s", fault)
 
 
 def interrupted(start: AttemptStart) -> AttemptRecord:

@@ -70,8 +70,11 @@ def sweep_unborn(directory: Path) -> None:
 
 def prune_corrupt(directory: Path) -> None:
     """Keep the newest `CORRUPT_KEPT` of the segments that were set aside."""
-    aged = sorted((path.stat().st_mtime, path) for path in directory.glob(f"*{CORRUPT_SUFFIX}"))
-    for _mtime, path in aged[:-CORRUPT_KEPT]:
+    aged: list[tuple[float, Path]] = []
+    for path in directory.glob(f"*{CORRUPT_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):  # another process tidies up, too
+            aged.append((path.stat().st_mtime, path))
+    for _mtime, path in sorted(aged)[:-CORRUPT_KEPT]:
         path.unlink(missing_ok=True)
 
 

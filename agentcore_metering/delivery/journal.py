@@ -264,9 +264,8 @@ class Journal:
                 continue
             if segment is self._current:
                 self._current = None
-            self._segments.remove(
-                segment
-            )  # first: a child that is forked now must not close a descriptor of somebody else
+            # Before its file is closed: a child that is forked in between would close a descriptor that is somebody else's by then.
+            self._segments.remove(segment)
             segment.retire()
 
     def _carry(self, attempts: list[_OpenAttempt]) -> bool:

@@ -84,6 +84,16 @@ def test_directory_that_is_not_there_has_nothing(store: MemoryStore, tmp_path: P
     assert make_adopter(tmp_path / "none").adopt(store.write) == 0
 
 
+def test_directory_that_cannot_be_listed_is_told_and_no_error(
+    store: MemoryStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+
+    assert make_adopter(tmp_path / "file").adopt(store.write) == 0
+
+    assert "cannot be listed" in caplog.text
+
+
 def test_start_without_end_becomes_interrupted(adopter: Adopter, store: MemoryStore, tmp_path: Path) -> None:
     start = make_start("killed", attempt=2)
     leave_behind(tmp_path, start)
@@ -324,6 +334,7 @@ def test_only_the_newest_corrupt_segments_are_kept(
         path.write_bytes(b"\0" * HEADER_BYTES + b"noise\n")
         os.utime(path, (number, number))
 
+    adopter.adopt(store.write)
     adopter.adopt(store.write)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"a-{number}-x-000001.jnl.corrupt" for number in (3, 4)]

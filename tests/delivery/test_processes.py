@@ -98,11 +98,7 @@ def test_process_that_ends_by_itself_has_stored_everything(tmp_path: Path, scena
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("scenario", "status"),
-    [("os._exit", 0), ("SIGTERM", -15), ("SIGSEGV", -11), ("SIGKILL", -9)],
-    ids=lambda value: str(value),
-)
+@pytest.mark.parametrize(("scenario", "status"), [("os._exit", 0), ("SIGTERM", -15), ("SIGSEGV", -11), ("SIGKILL", -9)])
 def test_process_that_is_ended_loses_nothing(tmp_path: Path, scenario: str, status: int) -> None:
     assert run(scenario, tmp_path) == status
 

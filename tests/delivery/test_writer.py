@@ -450,10 +450,13 @@ class TestThreads:
         monkeypatch.undo()
 
     def test_writer_that_is_forgotten_is_not_kept_alive_by_its_hooks(self, tmp_path: Path) -> None:
-        reference = weakref.ref(Writer(Journal(tmp_path), MemoryStore()))
+        writer = Writer(Journal(tmp_path), MemoryStore())
+        reference, at_exit = weakref.ref(writer), writer._at_exit
+        del writer
         gc.collect()
 
         assert reference() is None
+        at_exit()
 
 
 class TestRetries:
