@@ -16,6 +16,8 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from agentcore_metering.constants import DEFAULT_COST_CURRENCY
+
 __all__ = [
     "AttemptRecord",
     "AttemptStart",
@@ -99,11 +101,21 @@ class TokenClass(StrEnum):
     """The disjoint classes that a price has a unit price for; together they are all tokens of a call."""
 
     INPUT = "input"
-    """Input tokens that were neither read from nor written to a cache."""
+    """Input tokens of no other class: text, neither read from nor written to a cache."""
+    INPUT_AUDIO = "input_audio"
+    INPUT_IMAGE = "input_image"
+    INPUT_VIDEO = "input_video"
     CACHE_READ = "cache_read"
+    CACHE_READ_AUDIO = "cache_read_audio"
+    CACHE_READ_IMAGE = "cache_read_image"
     CACHE_WRITE = "cache_write"
+    """Written to a cache for five minutes, or for however long a provider with one duration keeps it."""
+    CACHE_WRITE_1H = "cache_write_1h"
     OUTPUT = "output"
-    """Output tokens that are not reasoning, or all of them where reasoning has no price of its own."""
+    """Output tokens of no other class."""
+    OUTPUT_AUDIO = "output_audio"
+    OUTPUT_IMAGE = "output_image"
+    OUTPUT_VIDEO = "output_video"
     REASONING = "reasoning"
 
 
@@ -176,6 +188,10 @@ class ModelTarget:
     server_port: int | None = None
     config_uuid: UUID | None = None
     config_scope: ConfigScope | None = None
+    requested_service_tier: str | None = None
+    """The tier that was asked for; which one was served, the answer says."""
+    cost_currency: str = DEFAULT_COST_CURRENCY
+    """ISO 4217 code of the costs that this endpoint reports itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +230,26 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    """All of them, however long they are kept."""
     reasoning_tokens: int = 0
     source: UsageSource = UsageSource.NONE
     anomalies: tuple[str, ...] = ()
     """What was impossible in the provider's figures and had to be clamped, for example `cache_read>input`."""
     raw: Mapping[str, Any] | None = None
     """The provider's own usage object, JSON values only; None when there was none."""
+    cache_write_1h_tokens: int = 0
+    """Part of `cache_write_tokens`: kept for an hour."""
+    input_audio_tokens: int = 0
+    """Part of the input, cached ones included; so are images and video."""
+    input_image_tokens: int = 0
+    input_video_tokens: int = 0
+    cache_read_audio_tokens: int = 0
+    """Part of `cache_read_tokens` and of `input_audio_tokens`; likewise for images."""
+    cache_read_image_tokens: int = 0
+    output_audio_tokens: int = 0
+    """Part of the output, and no reasoning; so are images and video."""
+    output_image_tokens: int = 0
+    output_video_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -236,10 +266,16 @@ class Price:
 
     currency: str
     unit_prices: Mapping[TokenClass, Decimal]
-    """Price of one token by class. A class that is absent is charged as its parent (cache and reasoning as input and output)."""
+    """Price of one token by class. A class that is absent is charged as its parent; `pricing` says which that is."""
     source: CostSource
     version: str
     """Where the figures come from, for example `litellm 1.106.2 sha256:0f3a9c1b` or `llm_price 7`."""
+    per_unit: Mapping[str, Decimal] = field(default_factory=lambda: EMPTY)
+    """Price of one unit that is no token, by the names of `ResponseFacts.units`."""
+    tier: str = ""
+    """What made these figures differ from the model's plain ones, for example `flex above_272k`; empty when nothing did."""
+    unpriced: tuple[TokenClass, ...] = ()
+    """Classes that have a price of their own elsewhere but none in this tier: a call with such tokens has no known cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +311,14 @@ class ResponseFacts:
 
     usage: Usage = NO_USAGE
     provider_cost: Decimal | None = None
-    """The cost that the provider itself reported, in USD."""
+    """The cost that the provider itself reported, in `ModelTarget.cost_currency`."""
     response_id: str | None = None
     response_model: str | None = None
     finish_reason: str | None = None
     service_tier: str | None = None
+    """The tier that the provider says it served."""
+    units: Mapping[str, Decimal] = field(default_factory=lambda: EMPTY)
+    """What is billed and is no token: `images`, `seconds`, `characters`, `queries`, `web_searches`."""
 
 
 @dataclass(frozen=True, slots=True)

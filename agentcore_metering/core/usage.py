@@ -1,18 +1,25 @@
-"""Any provider's usage object -> `Usage`: one set of names, cached and reasoning tokens as subsets, impossible figures clamped.
+"""Any provider's usage object -> `Usage`: one set of names, every subset within its whole, impossible figures clamped.
 
-Reads what LiteLLM hands over; what it costs is `pricing`'s.
+Reads what LiteLLM hands over, and by `native_usage` what vendors write themselves; what it costs is `pricing`'s.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from agentcore_metering.core.payload import read, read_int, to_json
+from agentcore_metering.core.native_usage import in_openai_words
+from agentcore_metering.core.payload import first, read, read_int, to_json
 from agentcore_metering.core.ports import CompletionBackend
-from agentcore_metering.core.types import NO_USAGE, CallRequest, ResponseFacts, Usage, UsageSource
+from agentcore_metering.core.types import NO_USAGE, CallRequest, ResponseFacts, TokenClass, Usage, UsageSource
 
-__all__ = ["extract_usage", "with_estimate"]
+__all__ = ["MAX_TOKENS", "extract_usage", "find_usage", "tokens_by_class", "usage_units", "with_estimate"]
+
+MAX_TOKENS = 1_000_000_000
+"""No call has more input or output than this; what claims to is an error, and input plus output still fit 32 bits."""
 
 INPUT = ("prompt_tokens", "input_tokens")
 OUTPUT = ("completion_tokens", "output_tokens")
@@ -22,48 +29,93 @@ CACHE_READ = ("cache_read_input_tokens", "cached_tokens", "prompt_cache_hit_toke
 CACHE_READ_DETAIL = ("cached_tokens", "cache_read_tokens", "cache_read", "cache_read_input_tokens")
 CACHE_WRITE = ("cache_creation_input_tokens", "cache_write_tokens")
 CACHE_WRITE_DETAIL = ("cache_creation_tokens", "cache_write_tokens", "cache_creation_input_tokens")
+CACHE_WRITE_TIMES = ("cache_creation", "cache_creation_token_details")
 REASONING = ("reasoning_tokens",)
-REASONING_DETAIL = ("reasoning_tokens", "reasoning")
+REASONING_DETAIL = ("reasoning_tokens", "reasoning", "thinking_tokens")
+
+
+def find_usage(payload: Any) -> Any:
+    """The usage object of an answer or a chunk, or None.
+
+    Moonshot puts it into the choice, from where LiteLLM moves it to `provider_specific_fields` and leaves zeros at the top.
+    """
+    usage = read(payload, "usage")
+    if usage is not None and (read_int(usage, *INPUT) or read_int(usage, *OUTPUT)):
+        return usage
+    choice = first(read(payload, "choices"))
+    inner = read(choice, "usage") or read(read(choice, "provider_specific_fields"), "usage")
+    return usage if inner is None else inner
 
 
 def extract_usage(payload: Any) -> Usage:
     """Usage as the provider counted it, or `NO_USAGE` when `payload` is None or holds no token counts.
 
-    Input includes cached tokens and output includes reasoning, as OpenAI counts them and as LiteLLM hands over the others' figures.
-    A negative count becomes 0 and a subset larger than its whole becomes the whole; both are named in `anomalies`.
+    Input includes cached tokens and output includes reasoning, as OpenAI counts them. A negative count becomes 0 and a part larger
+    than its whole becomes the whole; both are named in `anomalies`. Audio or images that do not fit into the input that was not
+    cached must have been cached, also where the provider does not say so.
     """
-    if payload is None or (read_int(payload, *INPUT) is None and read_int(payload, *OUTPUT) is None):
+    told = in_openai_words(payload)
+    if told is None or (read_int(told, *INPUT) is None and read_int(told, *OUTPUT) is None):
         return NO_USAGE
     anomalies: list[str] = []
-    input_tokens = _count(payload, INPUT, "input", anomalies)
-    output_tokens = _count(payload, OUTPUT, "output", anomalies)
-    cache_read = _subset(payload, CACHE_READ, INPUT_DETAILS, CACHE_READ_DETAIL)
-    cache_write = _subset(payload, CACHE_WRITE, INPUT_DETAILS, CACHE_WRITE_DETAIL)
-    reasoning = _subset(payload, REASONING, OUTPUT_DETAILS, REASONING_DETAIL)
-    cache_read = _clamp(cache_read, input_tokens, "cache_read>input", anomalies)
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cache_read_tokens=cache_read,
-        cache_write_tokens=_clamp(cache_write, input_tokens - cache_read, "cache_write>input", anomalies),
-        reasoning_tokens=_clamp(reasoning, output_tokens, "reasoning>output", anomalies),
-        source=UsageSource.PROVIDER,
-        anomalies=tuple(anomalies),
-        raw=_raw(payload),
+    figures = {**_input_figures(told, anomalies), **_output_figures(told, anomalies)}
+    return Usage(**figures, source=UsageSource.PROVIDER, anomalies=tuple(anomalies), raw=_raw(payload))
+
+
+def tokens_by_class(usage: Usage) -> dict[TokenClass, int]:
+    """The tokens of each class; disjoint, none negative, their sum is `usage.total_tokens`."""
+    cached_media = usage.cache_read_audio_tokens + usage.cache_read_image_tokens
+    media = {
+        TokenClass.INPUT_AUDIO: usage.input_audio_tokens - usage.cache_read_audio_tokens,
+        TokenClass.INPUT_IMAGE: usage.input_image_tokens - usage.cache_read_image_tokens,
+        TokenClass.INPUT_VIDEO: usage.input_video_tokens,
+        TokenClass.OUTPUT_AUDIO: usage.output_audio_tokens,
+        TokenClass.OUTPUT_IMAGE: usage.output_image_tokens,
+        TokenClass.OUTPUT_VIDEO: usage.output_video_tokens,
+    }
+    said = sum(count for token_class, count in media.items() if token_class.value.startswith("output"))
+    heard = sum(media.values()) - said
+    return {
+        **media,
+        TokenClass.INPUT: usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens - heard,
+        TokenClass.CACHE_READ: usage.cache_read_tokens - cached_media,
+        TokenClass.CACHE_READ_AUDIO: usage.cache_read_audio_tokens,
+        TokenClass.CACHE_READ_IMAGE: usage.cache_read_image_tokens,
+        TokenClass.CACHE_WRITE: usage.cache_write_tokens - usage.cache_write_1h_tokens,
+        TokenClass.CACHE_WRITE_1H: usage.cache_write_1h_tokens,
+        TokenClass.OUTPUT: usage.output_tokens - usage.reasoning_tokens - said,
+        TokenClass.REASONING: usage.reasoning_tokens,
+    }
+
+
+def usage_units(payload: Any) -> Mapping[str, Decimal]:
+    """What a usage object tells of units other than tokens: `web_searches`, where there were any."""
+    counts = (
+        read_int(read(payload, "server_tool_use"), "web_search_requests"),
+        read_int(read(payload, *INPUT_DETAILS), "web_search_requests"),
     )
+    searches = max((count for count in counts if count is not None), default=0)
+    return MappingProxyType({"web_searches": Decimal(searches)} if searches > 0 else {})
 
 
-def with_estimate(facts: ResponseFacts, backend: CompletionBackend, request: CallRequest, text: str) -> ResponseFacts:
-    """`facts`, its usage counted by us and marked so where the provider told none for a `text` that it did send.
+def with_estimate(
+    facts: ResponseFacts, backend: CompletionBackend, request: CallRequest, text: str, *, is_cut: bool = False
+) -> ResponseFacts:
+    """`facts`, with what the provider did not tell counted by us and marked so.
 
-    LiteLLM hands over a usage that was never sent as zeros, so zeros beside a text are no figure of the provider's.
+    Of an answer that was `is_cut` the provider's input figures stay and the output is what came of it, by his count or by ours,
+    whichever is more. LiteLLM hands over a usage that was never sent as zeros, so zeros beside a text are no figure of the provider's.
     """
     usage = facts.usage
-    if usage.source is not UsageSource.NONE and (usage.total_tokens or not text):
+    is_told = usage.source is not UsageSource.NONE and bool(usage.total_tokens or not text)
+    if is_told and not is_cut:
         return facts
     model = request.target.litellm_model
-    input_tokens = backend.count_tokens(model, messages=request.arguments["messages"])
     output_tokens = backend.count_tokens(model, text=text)
+    if is_told and usage.input_tokens:
+        output_tokens = max(usage.output_tokens, output_tokens or 0)
+        return replace(facts, usage=replace(usage, output_tokens=output_tokens, source=UsageSource.ESTIMATED))
+    input_tokens = backend.count_tokens(model, messages=request.arguments["messages"])
     return replace(facts, usage=_estimated(input_tokens, output_tokens))
 
 
@@ -78,23 +130,74 @@ def _raw(payload: Any) -> Any:
     return plain if isinstance(plain, dict) else to_json(vars(payload))
 
 
-def _count(payload: Any, names: tuple[str, ...], label: str, anomalies: list[str]) -> int:
-    value = read_int(payload, *names) or 0
+def _input_figures(told: Any, anomalies: list[str]) -> dict[str, int]:
+    details = read(told, *INPUT_DETAILS)
+    cached = read(details, "cached_tokens_details")
+    times = read(told, *CACHE_WRITE_TIMES) or read(details, *CACHE_WRITE_TIMES)
+    whole = _whole("input", read_int(told, *INPUT), anomalies)
+    cache_read = _part("cache_read", _either(told, CACHE_READ, details, CACHE_READ_DETAIL), whole, "input", anomalies)
+    hour = max(read_int(times, "ephemeral_1h_input_tokens") or 0, 0)
+    both_times = hour + max(read_int(times, "ephemeral_5m_input_tokens") or 0, 0)
+    write = max(_either(told, CACHE_WRITE, details, CACHE_WRITE_DETAIL), both_times)
+    write = _part("cache_write", write, whole - cache_read, "input", anomalies)
+    figures = {
+        "input_tokens": whole,
+        "cache_read_tokens": cache_read,
+        "cache_write_tokens": write,
+        "cache_write_1h_tokens": _part("cache_write_1h", hour, write, "cache_write", anomalies),
+    }
+    return figures | _input_media(details, cached, cache_read, whole - cache_read - write, anomalies)
+
+
+def _input_media(
+    details: Any, cached: Any, cache_read: int, not_cached: int, anomalies: list[str]
+) -> dict[str, int]:
+    """Audio, images and video of the input; each first fills what was not cached, then what was."""
+    figures: dict[str, int] = {}
+    for kind in ("audio", "image", "video"):
+        label = f"input_{kind}"
+        name = f"{kind}_tokens"
+        count = _part(label, read_int(details, name) or 0, not_cached + cache_read, "input", anomalies)
+        told_cached = min(max(read_int(cached, name) or 0, 0), count, cache_read)
+        # Of video no cached part is kept: no price tells it from text.
+        from_cache = max(told_cached, count - not_cached)
+        figures[f"{label}_tokens"] = count if kind != "video" else count - from_cache
+        if kind != "video":
+            figures[f"cache_read_{kind}_tokens"] = from_cache
+            cache_read -= from_cache
+        not_cached -= count - from_cache
+    return figures
+
+
+def _output_figures(told: Any, anomalies: list[str]) -> dict[str, int]:
+    details = read(told, *OUTPUT_DETAILS)
+    whole = _whole("output", read_int(told, *OUTPUT), anomalies)
+    reasoning = _either(told, REASONING, details, REASONING_DETAIL)
+    figures = {"output_tokens": whole, "reasoning_tokens": _part("reasoning", reasoning, whole, "output", anomalies)}
+    left = whole - figures["reasoning_tokens"]
+    for kind in ("audio", "image", "video"):
+        label = f"output_{kind}"
+        figures[f"{label}_tokens"] = _part(label, read_int(details, f"{kind}_tokens") or 0, left, "output", anomalies)
+        left -= figures[f"{label}_tokens"]
+    return figures
+
+
+def _whole(label: str, told: int | None, anomalies: list[str]) -> int:
+    return _part(label, told or 0, MAX_TOKENS, str(MAX_TOKENS), anomalies)
+
+
+def _part(label: str, value: int, limit: int, whole: str, anomalies: list[str]) -> int:
+    """`value` between 0 and `limit`; what was wrong with it is noted."""
     if value < 0:
         anomalies.append(f"{label}<0")
         return 0
+    if value > limit:
+        anomalies.append(f"{label}>{whole}")
+        return limit
     return value
 
 
-def _subset(payload: Any, names: tuple[str, ...], details: tuple[str, ...], detail_names: tuple[str, ...]) -> int:
+def _either(told: Any, names: tuple[str, ...], details: Any, detail_names: tuple[str, ...]) -> int:
     """The larger of the top-level figure and the one in the details: adapters fill one of them and leave the other at 0."""
-    top = read_int(payload, *names)
-    detail = read_int(read(payload, *details), *detail_names)
-    return max(top or 0, detail or 0)
-
-
-def _clamp(value: int, whole: int, label: str, anomalies: list[str]) -> int:
-    if value > whole:
-        anomalies.append(label)
-        return whole
-    return value
+    figures = (read_int(told, *names), read_int(details, *detail_names))
+    return max((figure for figure in figures if figure is not None), default=0)

@@ -69,7 +69,7 @@ class Adopter:
         held: list[Segment] = []
         try:
             for path in paths:
-                segment = self.take(path)
+                segment = Segment.adopt(path)
                 if segment is None:
                     return  # the owner lives, or another adopter is at work
                 held.append(segment)
@@ -81,10 +81,6 @@ class Adopter:
         finally:
             for segment in held:
                 segment.close()
-
-    def take(self, path: Path) -> Segment | None:
-        """The segment, where its owner is dead and nobody else adopts it; else None."""
-        return Segment.adopt(path)
 
     def _replay(self, segment: Segment, pending: _Pending, deliver: Deliver) -> None:
         delivered = segment.delivered

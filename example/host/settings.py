@@ -27,7 +27,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "agentcore_metering.adapters.django",  # metering: the app ...
 ]
-# ... and, where secrets shall not hang on SECRET_KEY, keys of their own, newest first.
+# ... where its journal lies, and, where secrets shall not hang on SECRET_KEY, keys of their own, newest first.
+AGENTCORE_METERING_SPOOL_DIR = DATA_DIR / "spool"  # on a disk that outlives the process
 AGENTCORE_METERING_ENCRYPTION_KEYS = os.environ.get("EXAMPLE_ENCRYPTION_KEYS", "")
 
 DATABASES = {

@@ -82,6 +82,7 @@ class Answer:
     usage_early: bool
     cost: Decimal | None
     chunks: int
+    seconds: Decimal | None = None
 
     @property
     def deltas(self) -> tuple[Delta, ...]:
@@ -117,6 +118,7 @@ def build_answer(prompt: Prompt, directive: Directive, number: int, *, bad_json:
         usage_early=directive.usage_early,
         cost=directive.cost,
         chunks=directive.chunks or _DEFAULT_CHUNKS,
+        seconds=directive.seconds,
     )
 
 

@@ -44,6 +44,7 @@ class Directive:
     cost: Decimal | None = None
     no_usage: bool = False
     usage_early: bool = False
+    seconds: Decimal | None = None
     model: str | None = None
     text: str | None = None
     think: str | None = None

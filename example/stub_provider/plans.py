@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from example.stub_provider.answers import Usage, build_answer
 from example.stub_provider.directives import Directive, DirectiveError, parse_directive
-from example.stub_provider.wire import Endpoint, Event, Failure, Request, dump
+from example.stub_provider.wire import Endpoint, Event, Failure, JsonObject, Request, dump
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -47,13 +47,14 @@ class Plan:
     """One exchange in full. `status` None: closed without an answer. `usage`, `cost` None: the client is not told.
 
     `stop_after` is the number of deltas after which a stream is cut or falls silent. A plain answer has `body`, a
-    stream `events`; a plain answer that is to be cut breaks off in the middle of its body.
+    stream `events`; a plain answer that is to be cut breaks off in the middle of its body. `media_type` "" is JSON.
     """
 
     status: int | None
     outcome: Outcome
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    media_type: str = ""
     events: tuple[Event, ...] | None = None
     stop_after: int | None = None
     delay_s: float = 0.0
@@ -156,7 +157,8 @@ def _answered(endpoint: Endpoint, request: Request, directive: Directive, answer
         status=200,
         outcome=_outcome(directive),
         headers=(_request_id(endpoint, answer.number),),
-        body=b"" if is_stream else dump(endpoint.reply(request, answer)),
+        body=b"" if is_stream else _body(endpoint.reply(request, answer)),
+        media_type=endpoint.media_type(request),
         events=events,
         stop_after=stop_after,
         delay_s=directive.delay_s,
@@ -164,6 +166,10 @@ def _answered(endpoint: Endpoint, request: Request, directive: Directive, answer
         usage=answer.usage if is_told else None,
         cost=answer.cost if is_told else None,
     )
+
+
+def _body(reply: JsonObject | bytes) -> bytes:
+    return reply if isinstance(reply, bytes) else dump(reply)
 
 
 def _outcome(directive: Directive) -> Outcome:

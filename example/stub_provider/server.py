@@ -5,6 +5,8 @@ What is said is decided in `plans` and the provider modules; what was said is ke
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import logging
 import selectors
@@ -15,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
-from example.stub_provider import anthropic, gemini, openai, openai_responses, openai_small
+from example.stub_provider import anthropic, cohere, gemini, openai, openai_audio, openai_responses, openai_small
 from example.stub_provider.ledger import Ledger, ReceivedRequest
 from example.stub_provider.plans import Attempts, Outcome, Plan, make_plan
 from example.stub_provider.wire import JsonObject, Request, dump
@@ -33,6 +35,8 @@ _ENDPOINTS: Final = (
     openai_responses.ENDPOINT,
     anthropic.ENDPOINT,
     gemini.ENDPOINT,
+    cohere.ENDPOINT,
+    *openai_audio.ENDPOINTS,
     *openai_small.ENDPOINTS,
 )
 _BASE_PATHS: Final = {"anthropic": "", "gemini": "/v1beta"}
@@ -150,11 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        try:
-            payload = json.loads(body)
-        except ValueError:
-            payload = None
-        self._serve(payload if isinstance(payload, dict) else None)
+        content_type = self.headers.get("content-type", "")
+        self._serve(_form(content_type, body) if content_type.startswith("multipart/") else _json_object(body))
 
     def log_message(self, format: str, *args: object) -> None:
         logger.debug(format, *args)
@@ -188,7 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_plain(plan)
 
     def _send_plain(self, plan: Plan) -> None:
-        self._send_head(plan, ("content-type", "application/json"), ("content-length", str(len(plan.body))))
+        media_type = plan.media_type or "application/json"
+        self._send_head(plan, ("content-type", media_type), ("content-length", str(len(plan.body))))
         if plan.stop_after is None:
             self.wfile.write(plan.body)
             self.wfile.flush()
@@ -236,6 +238,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _cut(self) -> None:
         self.close_connection = True
         _shut(self.connection)
+
+
+def _json_object(body: bytes) -> JsonObject | None:
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def _form(content_type: str, body: bytes) -> JsonObject:
+    """The fields of a multipart form; of a file its name and size."""
+    head = f"content-type: {content_type}\r\n\r\n".encode()
+    fields: JsonObject = {}
+    for part in email.message_from_bytes(head + body, policy=email.policy.HTTP).iter_parts():
+        name, filename = (part.get_param(key, header="content-disposition") for key in ("name", "filename"))
+        content = part.get_payload(decode=True)
+        size_bytes = len(content) if isinstance(content, bytes) else 0
+        text = content.decode("utf-8", "replace") if isinstance(content, bytes) else ""
+        fields[str(name)] = text if filename is None else {"filename": str(filename), "size_bytes": size_bytes}
+    return fields
 
 
 def _endpoint(request: Request) -> Endpoint | None:

@@ -58,13 +58,13 @@ class Endpoint:
 
     `events` is None for an operation that cannot stream. `tells_usage(request)`: a complete stream ends with the token
     counts. `is_billed`: it uses tokens at all; `has_output`: output tokens too. `reports_cost`: its usage has a place
-    for what the call cost.
+    for what the call cost. `media_type(request)`: of a plain answer, "" for JSON.
     """
 
     method: str
     path: re.Pattern[str]
     read: Callable[[Request], Prompt]
-    reply: Callable[[Request, Answer], JsonObject]
+    reply: Callable[[Request, Answer], JsonObject | bytes]
     fail: Callable[[Failure], JsonObject]
     request_id_header: str
     events: Callable[[Request, Answer], Iterator[Event]] | None = None
@@ -73,6 +73,7 @@ class Endpoint:
     is_billed: bool = True
     has_output: bool = True
     reports_cost: bool = True
+    media_type: Callable[[Request], str] = lambda _: ""
 
 
 def dump(payload: object) -> bytes:

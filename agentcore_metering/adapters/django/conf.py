@@ -6,7 +6,9 @@ the module that uses it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from django.conf import settings as django_settings
@@ -16,12 +18,16 @@ __all__ = [
     "AUTH_USER_MODEL",
     "MeteringSettings",
     "Setting",
+    "database_identity",
     "legacy_llm_settings",
     "metering_settings",
     "secret_key_material",
 ]
 
 T = TypeVar("T")
+
+WRITE_MODES = ("auto", "journal", "inline")
+SPOOL_SYNCS = ("interval", "always", "off")
 
 PREFIX = "AGENTCORE_METERING_"
 
@@ -108,12 +114,30 @@ def _llm(value: Any) -> dict[str, Any] | None:
     }
 
 
+def _one_of(value: Any, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(value)
+    return str(value)
+
+
+def _path(value: Any) -> str:
+    path = os.fspath(value)
+    if not isinstance(path, str) or not path:
+        raise ValueError(value)
+    return path
+
+
 def _optional(types: type[T]) -> Callable[[Any], T | None]:
     return lambda value: None if value is None else _instance(value, types)
 
 
 _BOOLEAN: Kind[bool] = Kind(lambda value: _instance(value, bool), "True or False")
 _TEXT: Kind[str] = Kind(lambda value: _instance(value, str), "a string")
+_SPOOL_DIR: Kind[Path | None] = Kind(
+    lambda value: None if value is None else Path(_path(value)), "None or a directory's path"
+)
+_WRITE_MODE: Kind[str] = Kind(lambda value: _one_of(value, WRITE_MODES), f"one of {', '.join(WRITE_MODES)}")
+_SPOOL_SYNC: Kind[str] = Kind(lambda value: _one_of(value, SPOOL_SYNCS), f"one of {', '.join(SPOOL_SYNCS)}")
 _WHOLE_NUMBER: Kind[int] = Kind(_whole_number, "a whole number")
 _SECONDS: Kind[float] = Kind(_seconds, "a number of seconds, 0 or more")
 _KEYS: Kind[tuple[str, ...]] = Kind(
@@ -157,6 +181,21 @@ class MeteringSettings:
     READ_WAIT_S = Setting(1.0, _SECONDS)
     """Seconds that a query on usage waits for this process's own rows that are still on their way; 0: it does not wait."""
 
+    WRITE_MODE = Setting("auto", _WRITE_MODE)
+    """How rows get into the database: by a `journal` on disk and a thread that drains it, or `inline` before the call returns. `auto`
+    takes the journal, except in test runs and on SQLite in memory."""
+
+    SPOOL_DIR = Setting[Path | None](None, _SPOOL_DIR)
+    """The journal's directory, on a disk that outlives the process. None: one under the system's temporary directory, named after the
+    project's database; a check warns of it in production."""
+
+    SPOOL_MAX_BYTES = Setting(1024**3, _WHOLE_NUMBER)
+    """Bytes that the journals of all processes may take together; past it records wait in memory."""
+
+    SPOOL_SYNC = Setting("interval", _SPOOL_SYNC)
+    """When records reach the platter: once a second (`interval`), before the call goes on (`always`), or when the system likes (`off`).
+    Only a loss of power makes a difference."""
+
     INLINE_WAIT_S = Setting(1.0, _SECONDS)
     """Seconds that a call waits for its own row where rows are written inline."""
 
@@ -174,6 +213,12 @@ def legacy_llm_settings() -> dict[str, Any] | None:
     name = f"{provider.upper().replace('-', '_')}_CONFIG"
     config = _read(name, None, _LEGACY_CONFIG)
     return {"provider": provider, "config": dict(config)} if config else None
+
+
+def database_identity(alias: str) -> tuple[str, ...]:
+    """What tells the database `alias` from others on this machine: engine, name, host and port."""
+    database = django_settings.DATABASES[alias]
+    return tuple(str(database.get(key, "")) for key in ("ENGINE", "NAME", "HOST", "PORT"))
 
 
 def secret_key_material() -> tuple[str | bytes, ...]:

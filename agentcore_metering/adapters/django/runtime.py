@@ -9,7 +9,9 @@ from typing import Any
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.config.resolver import resolve_config
-from agentcore_metering.adapters.django.persistence.inline import InlineSink
+from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
+from agentcore_metering.adapters.django.persistence.reads import let_reads_wait_for
+from agentcore_metering.core import dropped
 from agentcore_metering.core.clock import SystemClock
 from agentcore_metering.core.gateway import LiteLLMBackend
 from agentcore_metering.core.lifecycle import CallServices
@@ -26,7 +28,7 @@ class Metering:
 
     services: CallServices
     operator_prices: OperatorPrices
-    sink: InlineSink
+    sink: Sink
 
     def resolve_config(self, user_id: Any, model_uuid: Any, *, strict_user_scope: bool) -> ModelConfig:
         """The configuration for a call; see `config.resolver`. Side effect: the operator's prices are read anew."""
@@ -54,8 +56,11 @@ def get_metering() -> Metering:
 
 
 def flush(timeout_s: float = 5.0) -> bool:
-    """Wait until every row of this process is in the database; False when that took longer than `timeout_s` seconds."""
-    return get_metering().sink.flush(timeout_s)
+    """Wait until every row of this process is in the database; False when that took longer than `timeout_s` seconds.
+
+    Streams that were dropped unfinished are ended first.
+    """
+    return dropped.wait(timeout_s) and get_metering().sink.flush(timeout_s)
 
 
 def reset() -> None:
@@ -64,12 +69,14 @@ def reset() -> None:
     with _lock:
         metering, _metering = _metering, None
     if metering is not None:
+        let_reads_wait_for(None)
         metering.sink.close()
 
 
 def _compose() -> Metering:
     operator_prices = OperatorPrices()
-    sink = InlineSink()
+    sink = make_sink()
+    let_reads_wait_for(sink)
     services = CallServices(
         backend=LiteLLMBackend(),
         observer=TelemetryObserver(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,8 +17,63 @@ BOUND_COLUMNS = frozenset({"scope", "user", "user_id", "uuid"})
 """What the secrets of a configuration are sealed for."""
 
 
+ReadHook = Callable[[str], None]
+
+_before_read: ReadHook | None = None
+
+
+def set_read_hook(hook: ReadHook | None) -> None:
+    """Have `hook(alias)` called before every query that reads usage rows: the one who writes them behind the reader's back waits there."""
+    global _before_read  # noqa: PLW0603 - set once by the composition root
+    _before_read = hook
+
+
 class UsageQuerySet(models.QuerySet["LLMUsage"]):
-    """Queries on usage rows."""
+    """Queries on usage rows. A process that has rows on their way waits for them first, so it reads what it has written."""
+
+    def _fetch_all(self) -> None:
+        if self._result_cache is None:
+            self._wait_for_writes()
+        super()._fetch_all()  # private to Django, and the one place where rows are read
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+        """As Django's."""
+        self._wait_for_writes()
+        return super().iterator(chunk_size)
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As Django's."""
+        self._wait_for_writes()
+        return super().aggregate(*args, **kwargs)
+
+    def count(self) -> int:
+        """As Django's."""
+        self._wait_for_writes()
+        return super().count()
+
+    def exists(self) -> bool:
+        """As Django's."""
+        self._wait_for_writes()
+        return super().exists()
+
+    def update(self, **kwargs: Any) -> int:
+        """As Django's; rows on their way are changed too."""
+        self._wait_for_writes()
+        return super().update(**kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As Django's; rows on their way are deleted too."""
+        self._wait_for_writes()
+        return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _wait_for_writes(self) -> None:
+        if _before_read is not None:
+            _before_read(self.db)
 
     def between(self, start: datetime | None, end: datetime | None) -> Self:
         """Rows with `start` <= created_at < `end`; None leaves that side open."""
