@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.cache import ConfigCache, PriceRefresher
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
-from agentcore_metering.adapters.django.config.resolver import resolve_config
 from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
 from agentcore_metering.adapters.django.persistence.reads import let_reads_wait_for
 from agentcore_metering.core import dropped
@@ -27,13 +27,14 @@ class Metering:
     """Everything that a call needs, joined once per process."""
 
     services: CallServices
-    operator_prices: OperatorPrices
+    configs: ConfigCache
+    prices: PriceRefresher
     sink: Sink
 
     def resolve_config(self, user_id: Any, model_uuid: Any, *, strict_user_scope: bool) -> ModelConfig:
-        """The configuration for a call; see `config.resolver`. Side effect: the operator's prices are read anew."""
-        config = resolve_config(user_id, model_uuid, strict_user_scope=strict_user_scope)
-        self.operator_prices.refresh()
+        """The configuration for a call; see `config.resolver`. Side effect: the operator's prices are read anew where that is due."""
+        config = self.configs.resolve(user_id, model_uuid, strict_user_scope=strict_user_scope)
+        self.prices.refresh_if_due()
         return config
 
     @property
@@ -84,4 +85,4 @@ def _compose() -> Metering:
         prices=PriceBook([operator_prices, PriceMap()]),
         clock=SystemClock(),
     )
-    return Metering(services, operator_prices, sink)
+    return Metering(services, ConfigCache(), PriceRefresher(operator_prices), sink)

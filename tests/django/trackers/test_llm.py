@@ -435,3 +435,12 @@ def test_otel_traceparent_is_the_parent(stub: StubProvider, telemetry: RecordedT
 
     assert LLMUsage.objects.get().trace_id == "1" * 32
     assert format(telemetry.span.parent.span_id, "016x") == "2" * 16  # type: ignore[union-attr]
+
+
+def test_a_call_in_steady_state_asks_the_database_nothing(stub: StubProvider, django_assert_num_queries: Any) -> None:
+    make_stub_config(stub)
+    ask()
+
+    # What is left is the row itself, which test runs write inline: a savepoint, insert and update, its release.
+    with django_assert_num_queries(4):
+        ask()

@@ -14,7 +14,7 @@ from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.secretbox import split_secrets
 from agentcore_metering.core.types import ConfigScope, ModelConfig
 
-__all__ = ["from_settings", "global_config", "stored_config", "user_config"]
+__all__ = ["from_settings", "global_config", "secret_texts", "stored_config", "user_config"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,11 @@ def from_settings() -> ModelConfig | None:
 
 def secret_values(options: dict[str, Any]) -> tuple[str, ...]:
     """Every text among the secret parts of a configuration, at any depth."""
-    _, secrets = split_secrets(options)
+    return secret_texts(split_secrets(options)[1])
+
+
+def secret_texts(secrets: Any) -> tuple[str, ...]:
+    """Every text in the secret part of a configuration: what must not appear in any other text."""
     return tuple(_texts(secrets))
 
 

@@ -11,12 +11,13 @@ from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.conf import AUTH_USER_MODEL
 from agentcore_metering.adapters.django.fields import EncryptedConfigField, open_for
+from agentcore_metering.adapters.django.models.changes import ChangeNotingModel
 from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, ConfigQuerySet
 
 __all__ = ["LLMConfig"]
 
 
-class LLMConfig(models.Model):
+class LLMConfig(ChangeNotingModel):
     """One configuration, of everybody or of one user.
 
     `config` reads as a plain dictionary with secrets in clear and is stored with them sealed for this row's uuid, scope and user. Where

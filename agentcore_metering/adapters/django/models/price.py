@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.fields import ExactDecimalField
+from agentcore_metering.adapters.django.models.changes import ChangeNotingModel
+from agentcore_metering.adapters.django.models.querysets import NotingQuerySet
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ __all__ = ["LLMPrice"]
 PRICE_FIELDS = ("input_per_1m", "output_per_1m", "cache_read_per_1m", "cache_write_per_1m", "reasoning_per_1m")
 
 
-class LLMPrice(models.Model):
+class LLMPrice(ChangeNotingModel):
     """Unit prices of the models that a pattern matches, for a time. Prices are for 1,000,000 tokens."""
 
     provider = models.CharField(
@@ -65,6 +67,8 @@ class LLMPrice(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    objects = NotingQuerySet.as_manager()
 
     class Meta:
         db_table = "agentcore_metering_llm_price"

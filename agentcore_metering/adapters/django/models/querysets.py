@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import models
+
+from agentcore_metering.adapters.django.models.changes import note_change
 
 # Used in quotes, as type parameters of the base classes.
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ BOUND_COLUMNS = frozenset({"scope", "user", "user_id", "uuid"})
 """What the secrets of a configuration are sealed for."""
 
 
+T = TypeVar("T")
 ReadHook = Callable[[str], None]
 
 _before_read: ReadHook | None = None
@@ -91,7 +94,32 @@ class UsageQuerySet(models.QuerySet["LLMUsage"]):
         return self.filter(cost__isnull=False)
 
 
-class ConfigQuerySet(models.QuerySet["LLMConfig"]):
+class NotingQuerySet(models.QuerySet[Any]):
+    """Queries on rows that are cached: bulk writes count as changes too."""
+
+    def update(self, **kwargs: Any) -> int:
+        """As Django's."""
+        return self._noted(super().update(**kwargs))
+
+    update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As Django's."""
+        return self._noted(super().delete())
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """As Django's."""
+        return self._noted(super().bulk_create(*args, **kwargs))
+
+    def _noted(self, result: T) -> T:
+        note_change(self.model._meta.db_table, self.db)
+        return result
+
+
+class ConfigQuerySet(NotingQuerySet):
     """Queries on configurations."""
 
     def update(self, **kwargs: Any) -> int:
