@@ -131,8 +131,14 @@ def drive(
             time.sleep(pause_s)
 
     with ThreadPoolExecutor(threads) as pool:
-        for future in [pool.submit(ask, wish) for wish in requests]:
-            future.result()
+        futures = [pool.submit(ask, wish) for wish in requests]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            # Else an interrupt would wait until every request has been sent.
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def main() -> None:

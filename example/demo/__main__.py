@@ -116,7 +116,10 @@ def _serve(console: Console, running: stage.Stage) -> None:
     console.print(f"  Stats API      {running.base_url}{stage.API}/token-stats/")
     console.print(f"  Usage API      {running.base_url}{stage.API}/llm-usage/")
     console.print("Ctrl-C ends it and removes its database.")
-    threading.Event().wait()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
 
 
 if __name__ == "__main__":
