@@ -6,7 +6,7 @@ STAMP_DEMO := $(VENV)/.installed-demo
 STAMP_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports migrations check clean
+.PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -41,6 +41,19 @@ imports: $(STAMP_DEV) ## the layers, by import-linter
 
 migrations: $(STAMP_DEV) ## no model change without its migration
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m django makemigrations --check --dry-run agentcore_metering
+
+# What follows starts a PostgreSQL of its own (on Debian: apt-get install postgresql), on loopback, and stops it again.
+chaos: $(STAMP_DEV) ## kill, cut and fill everything under real traffic; the provider's ledger must match the rows (SECONDS=20, SEED=2)
+	@$(BIN)/python -m benchmarks.chaos --seconds $(or $(SECONDS),100) --seed $(or $(SEED),1)
+
+chaos-selftest: $(STAMP_DEV) ## the same check with four planted bugs, each of which it must find (SECONDS=10: with random faults, too)
+	@$(BIN)/python -m benchmarks.chaos.selftest --seconds $(or $(SECONDS),0)
+
+latency: $(STAMP_DEV) ## what metering adds to a call, also while the database is frozen
+	@$(BIN)/python -m benchmarks.latency $(ARGS)
+
+backlog: $(STAMP_DEV) ## a hundred thousand calls without a database, and how fast they are drained
+	@$(BIN)/python -m benchmarks.backlog $(ARGS)
 
 check: lint types imports migrations test ## everything that needs no services
 

@@ -20,6 +20,7 @@ from agentcore_metering.core.types import (
     ModelTarget,
     Operation,
     Price,
+    ResponseFacts,
     TraceLink,
 )
 
@@ -107,13 +108,16 @@ class ScriptedBackend:
     def __init__(self, *script: Any) -> None:
         self.script = list(script)
         self.arguments: list[Mapping[str, Any]] = []
+        self.functions: list[str] = []
         self.closed: list[Any] = []
 
-    def complete(self, arguments: Mapping[str, Any]) -> Any:
+    def call(self, function: str, arguments: Mapping[str, Any]) -> Any:
+        self.functions.append(function)
         item = self._next(arguments)
         return _stream(item) if isinstance(item, list) else item
 
-    async def acomplete(self, arguments: Mapping[str, Any]) -> Any:
+    async def acall(self, function: str, arguments: Mapping[str, Any]) -> Any:
+        self.functions.append(function)
         await asyncio.sleep(0)
         item = self._next(arguments)
         return _astream(item) if isinstance(item, list) else item
@@ -129,6 +133,16 @@ class ScriptedBackend:
 
     def close(self, stream: Any) -> None:
         self.closed.append(stream)
+
+    async def aclose(self, stream: Any) -> None:
+        self.closed.append(stream)
+        await stream.aclose()
+
+    def provider_chunks(self, stream: Any) -> Any:
+        return getattr(stream, "chunks", None)
+
+    def provider_model(self, stream: Any) -> str | None:
+        return getattr(stream, "provider_model", None)
 
     def count_tokens(self, model: str, *, text: str | None = None, messages: Any = None) -> int | None:
         """One token a word."""
@@ -157,7 +171,7 @@ class FixedPrices:
 
     price: Price | None = None
 
-    def price_of(self, target: ModelTarget, response_model: str | None, at: datetime) -> Price | None:
+    def price_of(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> Price | None:
         return self.price
 
 

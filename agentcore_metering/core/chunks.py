@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, Literal
 
-from agentcore_metering.core.payload import first, read, read_int
-from agentcore_metering.core.responses import read_tool_calls, reported_cost
-from agentcore_metering.core.types import NO_USAGE, OutputContent, ResponseFacts, UsageSource
-from agentcore_metering.core.usage import extract_usage
+from agentcore_metering.core.payload import first, merged, read, read_int
+from agentcore_metering.core.responses import read_tool_calls, reported_cost, served_tier
+from agentcore_metering.core.types import OutputContent, ResponseFacts
+from agentcore_metering.core.usage import extract_usage, find_usage, usage_units
 
 __all__ = ["Delta", "StreamAccumulator"]
 
@@ -25,8 +24,8 @@ class StreamAccumulator:
         self.reasoning: list[str] = []
         self.finish_reason: str | None = None
         self._tool_calls: dict[int, dict[str, str]] = {}
-        self._usage = NO_USAGE
-        self._provider_cost: Decimal | None = None
+        self._usage: Mapping[str, Any] = {}
+        """Everything that the chunks told of usage, later figures over earlier ones: all providers send running totals."""
         self._response_id: str | None = None
         self._response_model: str | None = None
         self._service_tier: str | None = None
@@ -46,7 +45,8 @@ class StreamAccumulator:
         if reasoning:
             self.reasoning.append(reasoning)
             deltas.append(("reasoning", reasoning))
-        content = _text(read(delta, "content"))
+        # A text completion's choice has its text where others have a delta.
+        content = _text(read(delta, "content")) or _text(read(choice, "text"))
         if content:
             self.content.append(content)
             deltas.append(("content", content))
@@ -58,17 +58,17 @@ class StreamAccumulator:
         LiteLLM counts tokens itself when no chunk has usage, and writes its own list price into the last chunk's `usage.cost`;
         neither is marked. Only what stands in a provider's own chunk is the provider's.
         """
-        usages = [usage for usage in (read(chunk, "usage") for chunk in provider_chunks) if usage is not None]
-        own = [usage for usage in usages if extract_usage(usage).source is UsageSource.PROVIDER]
-        if not own:
-            self._usage = NO_USAGE
-        costs = [cost for cost in map(reported_cost, own) if cost is not None]
-        self._provider_cost = costs[-1] if costs else None
+        self._usage = {}
+        for chunk in provider_chunks:
+            self._note_usage(chunk)
+            self._service_tier = served_tier(chunk) or self._service_tier
+            self.finish_reason = self.finish_reason or read(first(read(chunk, "choices")), "finish_reason")
 
     @property
     def text(self) -> str:
-        """All text so far, reasoning first: what output tokens are estimated from."""
-        return "".join(self.reasoning) + "".join(self.content)
+        """All that was said so far, reasoning first and tool calls last: what output tokens are estimated from."""
+        calls = (call[part] for _, call in sorted(self._tool_calls.items()) for part in ("name", "arguments"))
+        return "".join((*self.reasoning, *self.content, *calls))
 
     @property
     def tool_calls(self) -> tuple[Mapping[str, Any], ...]:
@@ -90,25 +90,26 @@ class StreamAccumulator:
     def facts(self) -> ResponseFacts:
         """What the stream has said of itself so far."""
         return ResponseFacts(
-            usage=self._usage,
-            provider_cost=self._provider_cost,
+            usage=extract_usage(self._usage),
+            provider_cost=reported_cost(self._usage),
             response_id=self._response_id,
             response_model=self._response_model,
             finish_reason=self.finish_reason,
             service_tier=self._service_tier,
+            units=usage_units(self._usage),
         )
 
     def _note_facts(self, chunk: Any) -> None:
         self._response_id = self._response_id or read(chunk, "id")
         self._response_model = self._response_model or read(chunk, "model")
-        self._service_tier = read(chunk, "service_tier") or self._service_tier
-        payload = read(chunk, "usage")
+        self._service_tier = served_tier(chunk) or self._service_tier
+        self._note_usage(chunk)
+
+    def _note_usage(self, chunk: Any) -> None:
         # Any chunk may carry it: OpenAI's last has no choices, others repeat running totals, some send it before the end.
-        if payload is not None:
-            usage = extract_usage(payload)
-            if usage.source is UsageSource.PROVIDER and usage.total_tokens >= self._usage.total_tokens:
-                self._usage = usage
-                self._provider_cost = reported_cost(payload)
+        usage = extract_usage(find_usage(chunk))
+        if usage.raw:
+            self._usage = merged(self._usage, usage.raw)
 
     def _note_tool_calls(self, deltas: Any) -> None:
         if not isinstance(deltas, (list, tuple)):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from agentcore_metering.core.deadline import deadline
 from agentcore_metering.core.errors import EmptyResponse, UnusableAnswer
 from agentcore_metering.core.failures import classify, scrub_exception
 from agentcore_metering.core.json_mode import repair_json_object
 from agentcore_metering.core.lifecycle import Attempt, Call
-from agentcore_metering.core.responses import Reply, read_facts, read_reply, require_content
+from agentcore_metering.core.operations import OPERATIONS, completed_facts
+from agentcore_metering.core.responses import Reply, require_content
 from agentcore_metering.core.retry import RetryPolicy, answer_delay_s
 from agentcore_metering.core.types import EMPTY, AttemptRecord, Failure, ResponseFacts, Status
-from agentcore_metering.core.usage import with_estimate
 
-__all__ = ["PLAIN_TEXT", "Answer", "AnswerRule", "acomplete", "complete", "json_object"]
+__all__ = ["ANY_ANSWER", "PLAIN_TEXT", "Answer", "AnswerRule", "acomplete", "complete", "json_object"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Answer:
     text: str
     reply: Reply
     record: AttemptRecord
+    response: Any = field(default=None, repr=False)
+    """The answer as LiteLLM gave it."""
 
 
 def _plain_text(reply: Reply) -> tuple[str, Mapping[str, Any]]:
@@ -42,6 +45,10 @@ def _plain_text(reply: Reply) -> tuple[str, Mapping[str, Any]]:
 
 PLAIN_TEXT = AnswerRule(_plain_text)
 """Any text, or a tool call."""
+
+
+ANY_ANSWER = AnswerRule(lambda reply: (reply.text, EMPTY))
+"""Whatever the provider answers, which the caller is given as it is."""
 
 
 def json_object(max_attempts: int) -> AnswerRule:
@@ -102,32 +109,35 @@ class _Run:
         """The raw answer. Its frame, whose locals hold the key, is gone when an exception leaves the call."""
         arguments = self._arguments(attempt)
         with self._call.activate():
-            return self._call.services.backend.complete(arguments)
+            return self._call.services.backend.call(self._call.request.function, arguments)
 
     async def asend(self, attempt: Attempt) -> Any:
         """The raw answer, on an event loop."""
         arguments = self._arguments(attempt)
+        timeout_s = arguments["timeout"]
+        reason = f"The provider did not answer within {timeout_s:g} s (request_timeout_seconds, less what earlier attempts took)."
         with self._call.activate():
-            return await self._call.services.backend.acomplete(arguments)
+            async with deadline(timeout_s, reason):
+                return await self._call.services.backend.acall(self._call.request.function, arguments)
 
     def _arguments(self, attempt: Attempt) -> Mapping[str, Any]:
         self._facts = self._reply = None
-        timeout_s = self._policy.attempt_timeout_s(attempt.number, self._call.elapsed_s)
-        return {**self._call.request.arguments, "timeout": timeout_s}
+        timeout_s = self._policy.attempt_timeout_s(attempt.number, self._call.sent_elapsed_s)
+        return {**self._call.arguments, "timeout": timeout_s}
 
     def accept(self, attempt: Attempt, response: Any) -> Answer:
         """The answer, if it is usable: then attempt and call have ended."""
         call = self._call
-        self._facts = read_facts(response)
-        self._reply = read_reply(response)
+        spec = OPERATIONS[call.request.function]
+        self._facts = spec.facts(response, call.request.arguments)
+        self._reply = spec.reply(response)
         if call.wants_output:
             call.note_output(self._reply.output)
-        said = self._reply.text or self._reply.reasoning or ""
-        self._facts = with_estimate(self._facts, call.services.backend, call.request, said)
+        self._facts = completed_facts(self._facts, call.services.backend, call.request, self._reply.said)
         text, notes = self._rule.extract(self._reply)
         record = attempt.succeed(self._facts, notes)
         call.end(Status.SUCCEEDED)
-        return Answer(text, self._reply, record)
+        return Answer(text, self._reply, record, response)
 
     def recover(self, attempt: Attempt, exc: BaseException) -> float | None:
         """Seconds to wait before the next attempt, or None when `exc` is the call's end, which it then is."""
@@ -145,7 +155,7 @@ class _Run:
         return delay_s
 
     def _delay_s(self, exc: Exception, failure: Failure) -> float | None:
-        elapsed_s = self._call.elapsed_s
+        elapsed_s = self._call.sent_elapsed_s
         if not isinstance(exc, UnusableAnswer):
             delay_s = self._policy.next_delay_s(self._provider_retries, failure, elapsed_s)
             self._provider_retries += 1

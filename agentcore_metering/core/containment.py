@@ -1,8 +1,12 @@
-"""The one place where an error of metering itself stops: it is logged, counted, and never reaches the call."""
+"""The one place where an error of metering itself stops: it is logged, counted, and never reaches the call.
+
+Safe in signal handlers and finalizers, which may come in the middle of a report, and across forks: a child begins at zero.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -16,7 +20,8 @@ logger = logging.getLogger(__name__)
 LOG_INTERVAL_S = 60.0
 """A lasting fault says so once a minute, not once a call."""
 
-_lock = threading.Lock()
+# Reentrant: a signal handler that makes a call may interrupt a report in the very thread that holds the lock.
+_lock = threading.RLock()
 _counts: Counter[str] = Counter()
 _last_logged_s: dict[str, float] = {}
 
@@ -45,6 +50,15 @@ def reset() -> None:
     with _lock:
         _counts.clear()
         _last_logged_s.clear()
+
+
+def _begin_anew_in_child() -> None:
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it, and that thread does not exist here
+    _lock = threading.RLock()
+    reset()
+
+
+os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
 def _report(part: str, exc: Exception) -> None:

@@ -171,13 +171,13 @@ def _unwrapped(exc: BaseException) -> BaseException:
     return inner if isinstance(inner, BaseException) else exc
 
 
-def _chain(exc: BaseException) -> Iterator[BaseException]:
+def _chain(exc: BaseException, *, with_context: bool = False) -> Iterator[BaseException]:
     seen: set[int] = set()
     current: BaseException | None = exc
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__
+        current = current.__cause__ or (current.__context__ if with_context else None)
 
 
 def _status_code(exc: BaseException) -> int | None:
@@ -204,13 +204,15 @@ def _retry_after_s(exc: BaseException, now: datetime | None) -> float | None:
 
 
 def _header(exc: BaseException, name: str) -> str | None:
-    sources: tuple[Any, ...] = (
-        getattr(exc, "headers", None),
-        getattr(exc, "litellm_response_headers", None),
-        read(getattr(exc, "response", None), "headers"),
-    )
-    for headers in sources:
-        value = headers.get(name) if hasattr(headers, "get") else None
-        if value is not None:
-            return str(value)
+    """The header of the answer that `exc` came of; of some functions only the innermost exception still has it."""
+    for error in _chain(exc, with_context=True):
+        sources: tuple[Any, ...] = (
+            getattr(error, "headers", None),
+            getattr(error, "litellm_response_headers", None),
+            read(getattr(error, "response", None), "headers"),
+        )
+        for headers in sources:
+            value = headers.get(name) if hasattr(headers, "get") else None
+            if value is not None:
+                return str(value)
     return None

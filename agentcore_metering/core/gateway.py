@@ -10,13 +10,20 @@ import hashlib
 import inspect
 import json
 import logging
+import math
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["LiteLLMBackend", "price_entry", "price_map_version"]
+from agentcore_metering.core.errors import MissingExtra
+from agentcore_metering.core.stream_layers import keeping_events, layers
+
+__all__ = ["LiteLLMBackend", "price_entries", "price_entry", "price_map_version"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +41,12 @@ NO_OWN_RETRIES: Mapping[str, Any] = {
 }
 """What makes LiteLLM, and the provider's SDK under it, send exactly one request."""
 
+_MCP_HANDLER = "litellm.responses.mcp.litellm_proxy_mcp_handler"
+_MCP_GATEWAY = "litellm_proxy"
+_DEAF_STREAMS = ("gemini/", "vertex_ai/", "vertex_ai_beta/")
+"""Providers whose sync streams LiteLLM reads without any timeout."""
+_SDK_PROVIDERS = ("openai", "litellm_proxy", "text-completion-openai")
+
 
 @cache
 def _litellm() -> ModuleType:
@@ -44,31 +57,88 @@ def _litellm() -> ModuleType:
     # Printed on stdout past every log filter: a help text on errors and, in verbose mode, keys and prompts in clear.
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
+    if find_spec("mcp") is None:
+        _stand_in_for_mcp_handler()
     module: ModuleType = litellm
     return module
+
+
+def _stand_in_for_mcp_handler() -> None:
+    """Put a module that says "no" in the place of LiteLLM's MCP gateway, which cannot be imported here.
+
+    `responses()` imports the gateway for every call, tools or not, and so does a chat model that it routes there; without the `mcp`
+    extra none of them could be called. A call that does want the gateway is refused before (`_wants_mcp_gateway`).
+    """
+
+    class NoGateway:
+        @staticmethod
+        def should_use_litellm_mcp_gateway(tools: Any = None) -> bool:
+            return False
+
+        _should_use_litellm_mcp_gateway = should_use_litellm_mcp_gateway
+
+    module = ModuleType(_MCP_HANDLER, _stand_in_for_mcp_handler.__doc__)
+    module.LiteLLM_Proxy_MCP_Handler = NoGateway  # type: ignore[attr-defined]  # a module's names are free
+    sys.modules[_MCP_HANDLER] = module
+
+
+@cache
+def _has_mcp_gateway() -> bool:
+    """Whether LiteLLM's MCP gateway can be used. Side effect: where it cannot be imported, the stand-in is in its place."""
+    try:
+        module = import_module(_MCP_HANDLER)
+    except ImportError:
+        _stand_in_for_mcp_handler()
+        return False
+    return hasattr(module, "__file__")
 
 
 class LiteLLMBackend:
     """`CompletionBackend` by LiteLLM."""
 
-    def complete(self, arguments: Mapping[str, Any]) -> Any:
-        """LiteLLM's answer, or its stream wrapper with `stream=True`. One request, whatever its settings say."""
-        # Looked up at each call: existing projects patch `litellm.completion` in their tests.
-        return _litellm().completion(**_switched(arguments))
+    def call(self, function: str, arguments: Mapping[str, Any]) -> Any:
+        """LiteLLM's answer, or its stream wrapper with `stream=True`. One request, whatever its settings say.
 
-    async def acomplete(self, arguments: Mapping[str, Any]) -> Any:
+        Raises:
+            MissingExtra: a tool asks for LiteLLM's own MCP gateway, and its `mcp` extra is not installed.
+        """
+        litellm = _litellm()
+        # Looked up at each call: existing projects patch `litellm.completion` in their tests.
+        answer = getattr(litellm, function)(**_switched(function, arguments, is_async=False))
+        return keeping_events(answer) if arguments.get("stream") else answer
+
+    async def acall(self, function: str, arguments: Mapping[str, Any]) -> Any:
         """The same on an event loop; with `stream=True` an async stream wrapper."""
-        return await _litellm().acompletion(**_switched(arguments))
+        litellm = _litellm()
+        answer = await getattr(litellm, f"a{function}")(**_switched(function, arguments, is_async=True))
+        return keeping_events(answer) if arguments.get("stream") else answer
 
     def close(self, stream: Any) -> None:
         """End the HTTP response under a sync stream that is not read to its end; LiteLLM's wrapper leaves that to the garbage collector.
 
         Nothing for an async stream, which `aclose` ends.
         """
-        for layer in _layers(stream):
+        for layer in layers(stream):
             close = getattr(layer, "close", None)
             if callable(close) and not inspect.iscoroutinefunction(close):
                 close()
+
+    async def aclose(self, stream: Any) -> None:
+        """End the HTTP response under an async stream, and what stands between."""
+        for layer in (stream, *layers(stream)):
+            close = getattr(layer, "aclose", None)
+            if callable(close):
+                await close()
+
+    def provider_chunks(self, stream: Any) -> Sequence[Any] | None:
+        """The chunks that LiteLLM's innermost wrapper keeps as they came, or None where none is in reach."""
+        kept = [getattr(layer, "chunks", None) for layer in (stream, *layers(stream))]
+        return next((chunks for chunks in reversed(kept) if isinstance(chunks, list)), None)
+
+    def provider_model(self, stream: Any) -> str | None:
+        """The model that answered, where LiteLLM keeps its name: on the chunks stands the one that was asked for."""
+        kept = (getattr(layer, "_provider_response_model", None) for layer in (stream, *layers(stream)))
+        return next((model for model in kept if isinstance(model, str) and model), None)
 
     def count_tokens(self, model: str, *, text: str | None = None, messages: Any = None) -> int | None:
         """LiteLLM's local count, or None when its tokenizer cannot tell."""
@@ -81,30 +151,127 @@ class LiteLLMBackend:
             return None
 
 
-def _layers(stream: Any) -> Iterator[Any]:
-    """What stands between LiteLLM's stream wrapper and the response: an SDK's stream, or an iterator over the lines of a response."""
-    inner = getattr(stream, "completion_stream", None)
-    if inner is not None:
-        yield inner
-        lines = getattr(inner, "streaming_response", None)
-        if lines is not None:
-            yield lines
+def _switched(function: str, arguments: Mapping[str, Any], *, is_async: bool) -> dict[str, Any]:
+    """`arguments` with what keeps LiteLLM to exactly one request that ends in time."""
+    switched = {**arguments, **NO_OWN_RETRIES}
+    for switch in _SWITCHES.get(function, ()):
+        switched |= switch(arguments, is_async)
+    return switched
 
 
-def _switched(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {**arguments, **NO_OWN_RETRIES, **_tool_switches(arguments.get("tools"))}
+def _tool_switches(arguments: Mapping[str, Any], _is_async: bool) -> Mapping[str, Any]:
+    """What lets LiteLLM take tools without its MCP extra, which it otherwise imports for every call with tools."""
+    tools = arguments.get("tools")
+    if "responses/" in str(arguments.get("model")):
+        _has_mcp_gateway()
+    return {"_skip_mcp_handler": True} if tools and not _wants_mcp_gateway(tools) else {}
 
 
-def _tool_switches(tools: Any) -> Mapping[str, Any]:
-    """What lets LiteLLM take plain tools without its MCP extra, which it otherwise imports for every call with tools."""
-    has_mcp_tool = any(isinstance(tool, Mapping) and tool.get("type") == "mcp" for tool in tools or ())
-    return {"_skip_mcp_handler": True} if tools and not has_mcp_tool else {}
+def _responses_switches(arguments: Mapping[str, Any], _is_async: bool) -> Mapping[str, Any]:
+    _has_mcp_gateway()
+    return {} if _wants_mcp_gateway(arguments.get("tools")) else {"_skip_mcp_handler": True}
+
+
+def _wants_mcp_gateway(tools: Any) -> bool:
+    """Whether a tool names LiteLLM's own gateway, rather than an MCP server that the provider itself calls."""
+    wants = any(
+        isinstance(tool, Mapping)
+        and tool.get("type") == "mcp"
+        and str(tool.get("server_url", "")).startswith(_MCP_GATEWAY)
+        for tool in tools or ()
+    )
+    if wants and not _has_mcp_gateway():
+        raise MissingExtra(
+            f"A tool's server_url names LiteLLM's MCP gateway ({_MCP_GATEWAY}), which needs LiteLLM's mcp extra: "
+            "pip install 'litellm[mcp]', or name the MCP server's own address."
+        )
+    return wants
+
+
+def _stream_client(arguments: Mapping[str, Any], is_async: bool) -> Mapping[str, Any]:
+    """An HTTP client that gives up, for the sync streams that LiteLLM would read without a timeout."""
+    timeout_s = arguments.get("timeout")
+    is_deaf = str(arguments.get("model")).startswith(_DEAF_STREAMS)
+    if is_async or not is_deaf or not arguments.get("stream") or not isinstance(timeout_s, (int, float)):
+        return {}
+    # Whole seconds: LiteLLM keeps a client, and its connections, for each value.
+    handler = import_module("litellm.llms.custom_httpx.http_handler")
+    make = _named(handler, "get_httpx_client")
+    return {"client": make(params={"timeout": math.ceil(timeout_s)})}
+
+
+def _named(owner: Any, name: str) -> Any:
+    """LiteLLM's function of this name, which earlier releases of it kept for themselves by an underscore."""
+    return getattr(owner, name, None) or getattr(owner, f"_{name}")
+
+
+class _GivenZero(int):
+    """A zero that `max_retries or 2` does not take for nothing."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _embedding_switches(_arguments: Mapping[str, Any], _is_async: bool) -> Mapping[str, Any]:
+    return {"max_retries": _GivenZero(0)}
+
+
+class _OneRequest:
+    """An OpenAI client whose number of retries nobody can raise: LiteLLM sets it to 2 on every client that makes images."""
+
+    def __init__(self, client: Any) -> None:
+        object.__setattr__(self, "_client", client)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "_client"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Left as it is."""
+
+
+def _sdk_client(arguments: Mapping[str, Any], is_async: bool) -> Mapping[str, Any]:
+    """The client that LiteLLM itself uses for chat, kept to one request; nothing for a provider without OpenAI's SDK or a key.
+
+    Left to itself, LiteLLM makes images by up to three requests, and text completions by a new connection each, which it never closes.
+    """
+    resolve: Any = _litellm().get_llm_provider
+    named = {name: arguments.get(name) for name in ("custom_llm_provider", "api_base", "api_key")}
+    _, provider, key, base = resolve(model=arguments["model"], **named)
+    key = key or arguments.get("api_key")
+    if provider not in _SDK_PROVIDERS or not key:
+        return {}
+    maker: Any = import_module("litellm.llms.openai.openai").OpenAIChatCompletion()
+    client = _named(maker, "get_openai_client")(
+        is_async,
+        api_key=key,
+        api_base=base or arguments.get("api_base"),
+        timeout=arguments.get("timeout"),
+        max_retries=0,
+        organization=arguments.get("organization"),
+    )
+    return {"client": _OneRequest(client)}
+
+
+_SWITCHES: Mapping[str, tuple[Callable[[Mapping[str, Any], bool], Mapping[str, Any]], ...]] = {
+    "completion": (_tool_switches, _stream_client),
+    "embedding": (_embedding_switches,),
+    "image_generation": (_sdk_client,),
+    "responses": (_responses_switches,),
+    "text_completion": (_sdk_client,),
+}
 
 
 def price_entry(key: str) -> Mapping[str, Any] | None:
     """LiteLLM's price map entry under exactly this key, or None."""
     entry = _litellm().model_cost.get(key)
     return entry if isinstance(entry, Mapping) else None
+
+
+def price_entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every entry of LiteLLM's price map with its key: the models that it knows, their modes, limits and prices."""
+    for key, entry in _litellm().model_cost.items():
+        if isinstance(entry, Mapping):
+            yield str(key), entry
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from agentcore_metering.core.containment import contained
+from agentcore_metering.core.otel_callbacks import with_parent
 from agentcore_metering.core.ports import (
     CallObservation,
     CallObserver,
@@ -92,6 +93,18 @@ class Call:
     def elapsed_s(self) -> float:
         """Seconds since the call began."""
         return self.services.clock.monotonic_s() - self._started_s
+
+    @property
+    def sent_elapsed_s(self) -> float:
+        """Seconds since the first attempt was begun, by which the deadline goes; 0 before. A stream may be consumed long after it was made."""
+        return 0.0 if self._first_sent_s is None else self.elapsed_s - self._first_sent_s
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What LiteLLM is given for the next attempt, but for its timeout."""
+        with contained("telemetry"):
+            return with_parent(self.request.arguments, self.trace)
+        return self.request.arguments
 
     def begin_attempt(self) -> Attempt:
         """The next attempt, about to be sent. The first one's id is the call's."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["first", "read", "read_int", "to_json"]
+__all__ = ["count_numbers", "first", "merged", "read", "read_int", "texts_in", "to_json"]
 
 
 def read(payload: Any, *names: str) -> Any:
@@ -32,6 +32,34 @@ def read_int(payload: Any, *names: str) -> int | None:
 def first(items: Any) -> Any:
     """The first item of a list-like payload, or None when it is empty or no list."""
     return items[0] if isinstance(items, (list, tuple)) and items else None
+
+
+def merged(known: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """`known` brought up to date by `later`, at any depth. A zero or nothing in `later` does not take back what is known."""
+    result = dict(known)
+    for name, value in later.items():
+        before = result.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(before, value)
+        elif value or not before:
+            result[name] = value
+    return result
+
+
+def texts_in(payload: Any) -> list[str]:
+    """Every text of a prompt in its order: a text, a list of prompts, or items with a `text` or a `content`."""
+    if isinstance(payload, str):
+        return [payload]
+    if isinstance(payload, (list, tuple)):
+        return [text for item in payload for text in texts_in(item)]
+    return [] if payload is None else texts_in(read(payload, "text", "content"))
+
+
+def count_numbers(payload: Any) -> int:
+    """How many numbers a prompt holds at any depth of lists: one that was turned into tokens before has one for each."""
+    if isinstance(payload, (list, tuple)):
+        return sum(count_numbers(item) for item in payload)
+    return int(isinstance(payload, int) and not isinstance(payload, bool))
 
 
 def to_json(payload: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from agentcore_metering.core.types import (
     CallRequest,
     ModelTarget,
     Price,
+    ResponseFacts,
     TraceLink,
 )
 
@@ -47,14 +48,23 @@ class Clock(Protocol):
 class CompletionBackend(Protocol):
     """The way to the providers. Its exceptions are theirs."""
 
-    def complete(self, arguments: Mapping[str, Any]) -> Any:
-        """The answer, or with `stream=True` an iterator of chunks."""
+    def call(self, function: str, arguments: Mapping[str, Any]) -> Any:
+        """The answer of LiteLLM's `function`, or with `stream=True` an iterator of chunks."""
 
-    async def acomplete(self, arguments: Mapping[str, Any]) -> Any:
+    async def acall(self, function: str, arguments: Mapping[str, Any]) -> Any:
         """The answer, or with `stream=True` an async iterator of chunks."""
 
     def close(self, stream: Any) -> None:
-        """Let go of a stream from `complete` before its end, so that the provider can stop generating."""
+        """Let go of a stream from `call` before its end, so that the provider can stop generating."""
+
+    async def aclose(self, stream: Any) -> None:
+        """The same for a stream from `acall`."""
+
+    def provider_chunks(self, stream: Any) -> Sequence[Any] | None:
+        """The chunks of a stream as the provider sent them, before anything was added; None where they are not kept."""
+
+    def provider_model(self, stream: Any) -> str | None:
+        """The model that the provider says has answered a stream, whatever the chunks say; None where that is not kept."""
 
     def count_tokens(self, model: str, *, text: str | None = None, messages: Any = None) -> int | None:
         """Tokens that `model` would count, or None when that cannot be told."""
@@ -63,8 +73,11 @@ class CompletionBackend(Protocol):
 class PriceSource(Protocol):
     """Unit prices by model and time."""
 
-    def price_of(self, target: ModelTarget, response_model: str | None, at: datetime) -> Price | None:
-        """The price in force at the time `at` for what was asked (`target`) and served, or None when it is unknown."""
+    def price_of(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> Price | None:
+        """The price in force at the time `at` for what was asked (`target`) and what came of it, or None when it is unknown.
+
+        Which one that is may depend on the model that answered, its service tier and the prompt's length.
+        """
 
 
 class CallObservation(Protocol):

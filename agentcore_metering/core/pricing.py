@@ -1,21 +1,18 @@
-"""Tokens x unit prices -> `Cost`, in exact decimals; whose figure wins; what LiteLLM's price map says.
+"""Tokens and units x unit prices -> `Cost`, in exact decimals; whose figure wins.
 
 The provider's own figure wins over the price book, and in the book an operator's price wins over LiteLLM's map. No price is None,
-never 0. Two currencies are never added.
+never 0. Two currencies are never added. Where prices come from is left to the sources: `price_map`, an operator's database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
-from typing import Any
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 
-from agentcore_metering.constants import DEFAULT_COST_CURRENCY
-from agentcore_metering.core.gateway import price_entry, price_map_version
 from agentcore_metering.core.ports import PriceSource
-from agentcore_metering.core.providers import get_provider
 from agentcore_metering.core.types import (
+    EMPTY,
     Cost,
     CostSource,
     CostStatus,
@@ -26,27 +23,23 @@ from agentcore_metering.core.types import (
     Usage,
     UsageSource,
 )
+from agentcore_metering.core.usage import CLASS_PARENTS, tokens_by_class
 
-__all__ = ["PriceBook", "PriceMap", "compute_amount", "exact_amount", "price_attempt"]
+__all__ = ["PriceBook", "compute_amount", "exact_amount", "price_attempt", "unit_price_of"]
 
 QUANTUM = Decimal("1e-12")
 """The smallest amount that is kept: 12 decimal places."""
 
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
-_MAP_KEYS: Mapping[TokenClass, str] = {
-    TokenClass.INPUT: "input_cost_per_token",
-    TokenClass.CACHE_READ: "cache_read_input_token_cost",
-    TokenClass.CACHE_WRITE: "cache_creation_input_token_cost",
-    TokenClass.OUTPUT: "output_cost_per_token",
-    TokenClass.REASONING: "output_cost_per_reasoning_token",
-}
+FEES = frozenset({"queries", "web_searches"})
+"""Units that are charged beside tokens; the others measure what tokens measure too."""
 
-_PARENT: Mapping[TokenClass, TokenClass] = {
-    TokenClass.CACHE_READ: TokenClass.INPUT,
-    TokenClass.CACHE_WRITE: TokenClass.INPUT,
-    TokenClass.REASONING: TokenClass.OUTPUT,
-}
+GROUNDED_PROMPTS = "grounded_prompts"
+"""A fee of a price for a call that searched, however often."""
+
+SURCHARGES = frozenset({"web_searches", GROUNDED_PROMPTS})
+"""What a price has beside what the model itself costs. Any other unit price is, where tokens cost nothing, what it costs."""
 
 
 class PriceBook:
@@ -55,27 +48,10 @@ class PriceBook:
     def __init__(self, sources: Sequence[PriceSource]) -> None:
         self._sources = tuple(sources)
 
-    def price_of(self, target: ModelTarget, response_model: str | None, at: datetime) -> Price | None:
+    def price_of(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> Price | None:
         """See `PriceSource.price_of`."""
-        prices = (source.price_of(target, response_model, at) for source in self._sources)
+        prices = (source.price_of(target, facts, at) for source in self._sources)
         return next((price for price in prices if price is not None), None)
-
-
-class PriceMap:
-    """List prices from LiteLLM's map, always today's: the map has no history."""
-
-    def price_of(self, target: ModelTarget, response_model: str | None, at: datetime) -> Price | None:
-        """The list price of the model that was served, else of the one that was asked for, by the same provider."""
-        provider = get_provider(target.provider)
-        if provider.is_gateway:
-            return None
-        for key in _map_keys(provider.litellm_name, response_model, target):
-            entry = price_entry(key)
-            if entry and str(entry.get("litellm_provider", "")).startswith(provider.litellm_name):
-                unit_prices = _unit_prices(entry)
-                if unit_prices:
-                    return Price(DEFAULT_COST_CURRENCY, unit_prices, CostSource.PRICE_MAP, price_map_version())
-        return None
 
 
 def price_attempt(
@@ -85,27 +61,52 @@ def price_attempt(
 
     A figure that the provider reported itself wins; what the price book says is kept beside it.
     """
-    has_usage = facts.usage.source is not UsageSource.NONE
+    has_usage = facts.usage.source is not UsageSource.NONE or bool(facts.units)
     if not has_usage and facts.provider_cost is None:
         return None, CostStatus.NO_USAGE
-    price = prices.price_of(target, facts.response_model, at) if has_usage else None
-    computed = compute_amount(facts.usage, price) if price else None
+    price = prices.price_of(target, facts, at) if has_usage else None
+    computed = compute_amount(facts.usage, price, facts.units) if price else None
     if facts.provider_cost is not None:
         amount = exact_amount(facts.provider_cost)
-        cost = Cost(amount, DEFAULT_COST_CURRENCY, CostSource.PROVIDER, price, computed)
+        known_price = price if computed is not None else None
+        cost = Cost(amount, target.cost_currency, CostSource.PROVIDER, known_price, computed)
     elif price is not None and computed is not None:
         cost = Cost(computed, price.currency, price.source, price)
     else:
         return None, CostStatus.UNPRICED
-    is_free = cost.amount == 0 and facts.usage.total_tokens > 0
+    is_free = cost.amount == 0 and (facts.usage.total_tokens > 0 or bool(facts.units))
     return cost, CostStatus.FREE if is_free else CostStatus.PRICED
 
 
-def compute_amount(usage: Usage, price: Price) -> Decimal:
-    """The exact sum of tokens x unit price over the disjoint token classes, rounded once, half to even, to 12 places."""
+def compute_amount(usage: Usage, price: Price, units: Mapping[str, Decimal] = EMPTY) -> Decimal | None:
+    """The exact sum of quantity x unit price over the token classes and the units, rounded once, half to even, to 12 places.
+
+    None where a part of it has no price, or nothing of it has one.
+    """
     with localcontext(_EXACT):
-        total = sum((tokens * unit_price for tokens, unit_price in _charges(usage, price)), Decimal(0))
+        charges = (*_token_charges(usage, price), *_unit_charges(usage, price, units))
+        if not charges and (usage.total_tokens or any(units.values())):
+            return None
+        total = Decimal(0)
+        for quantity, unit_price in charges:
+            if unit_price is None:
+                return None
+            total += quantity * unit_price
         return total.quantize(QUANTUM)
+
+
+def unit_price_of(price: Price, token_class: TokenClass) -> Decimal | None:
+    """What one token of the class is charged: its own price, else its parent's; None where that is not known.
+
+    An hour in the cache never costs as little as five minutes, so it does not take that price where only that is known.
+    """
+    current: TokenClass | None = token_class
+    while current is not None and current not in price.unpriced:
+        is_shorter_write = current is TokenClass.CACHE_WRITE and token_class is TokenClass.CACHE_WRITE_1H
+        if current in price.unit_prices:
+            return None if is_shorter_write else price.unit_prices[current]
+        current = CLASS_PARENTS.get(current)
+    return None
 
 
 def exact_amount(value: Decimal) -> Decimal:
@@ -114,42 +115,24 @@ def exact_amount(value: Decimal) -> Decimal:
         return value.quantize(QUANTUM)
 
 
-def _charges(usage: Usage, price: Price) -> Iterator[tuple[int, Decimal]]:
-    tokens = {
-        TokenClass.INPUT: usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens,
-        TokenClass.CACHE_READ: usage.cache_read_tokens,
-        TokenClass.CACHE_WRITE: usage.cache_write_tokens,
-        TokenClass.OUTPUT: usage.output_tokens - usage.reasoning_tokens,
-        TokenClass.REASONING: usage.reasoning_tokens,
-    }
-    for token_class, count in tokens.items():
-        unit_price = price.unit_prices.get(token_class)
-        if unit_price is None and token_class in _PARENT:
-            unit_price = price.unit_prices.get(_PARENT[token_class])
-        yield count, unit_price or Decimal(0)
+def _token_charges(usage: Usage, price: Price) -> Iterator[tuple[Decimal, Decimal | None]]:
+    if not price.unit_prices and not price.unpriced:
+        return
+    for token_class, count in tokens_by_class(usage).items():
+        if count:
+            yield Decimal(count), unit_price_of(price, token_class)
 
 
-def _map_keys(litellm_name: str, response_model: str | None, target: ModelTarget) -> Iterator[str]:
-    for model in (response_model, target.request_model):
-        if model:
-            yield f"{litellm_name}/{model}"
-            yield model
-
-
-def _unit_prices(entry: Mapping[str, Any]) -> dict[TokenClass, Decimal]:
-    """Unit prices of a map entry; empty unless it prices input or output tokens."""
-    prices = {token_class: _decimal(entry.get(key)) for token_class, key in _MAP_KEYS.items()}
-    known = {token_class: price for token_class, price in prices.items() if price is not None}
-    return known if TokenClass.INPUT in known or TokenClass.OUTPUT in known else {}
-
-
-def _decimal(value: Any) -> Decimal | None:
-    """The decimal that a JSON number was written as; None for anything that is no finite number >= 0."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        # By way of its shortest text: 1.5e-07 is meant, not the binary fraction next to it.
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and number >= 0 else None
+def _unit_charges(usage: Usage, price: Price, units: Mapping[str, Decimal]) -> Iterator[tuple[Decimal, Decimal | None]]:
+    if units.get("web_searches") and GROUNDED_PROMPTS in price.per_unit:
+        units = {**units, GROUNDED_PROMPTS: Decimal(1), "web_searches": Decimal(0)}
+    told = {name: quantity for name, quantity in units.items() if quantity}
+    for name in told.keys() & price.per_unit.keys():
+        yield told[name], price.per_unit[name]
+    missing = told.keys() - price.per_unit.keys()
+    # A measure without a price is no loss where the tokens have one.
+    if missing & FEES or (missing and not usage.total_tokens and not told.keys() & price.per_unit.keys()):
+        yield Decimal(1), None
+    main = {name for name, unit_price in price.per_unit.items() if unit_price} - SURCHARGES
+    if main and not main & told.keys() and not any(price.unit_prices.values()):
+        yield Decimal(1), None

@@ -5,36 +5,71 @@ Leaves to others: which configuration applies (the adapter), how often it is sen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from agentcore_metering.constants import LITELLM_NUM_RETRIES, LITELLM_REQUEST_TIMEOUT
-from agentcore_metering.core.errors import ConfigError, RequestError
+from agentcore_metering.constants import DEFAULT_COST_CURRENCY, LITELLM_NUM_RETRIES, LITELLM_REQUEST_TIMEOUT
+from agentcore_metering.core.arguments import CallArguments, OperationArguments
+from agentcore_metering.core.errors import ConfigError
+from agentcore_metering.core.operations import OPERATIONS, OperationSpec
 from agentcore_metering.core.providers import Provider, get_provider, semconv_provider_name
-from agentcore_metering.core.types import EMPTY, CallRequest, ModelConfig, ModelTarget, Operation
+from agentcore_metering.core.routing import find_route
+from agentcore_metering.core.types import CallRequest, ModelConfig, ModelTarget
 
-__all__ = ["CallArguments", "build_request", "litellm_params", "require_messages"]
+__all__ = ["CREDENTIAL_KEYS", "RequestPolicy", "build_request", "litellm_params"]
 
 MAX_NUM_RETRIES = 10
 
-PASSED_KEYS = (
+CREDENTIAL_KEYS = (
     "api_key",
     "api_base",
     "api_version",
     "organization",
     "extra_headers",
-    "max_tokens",
-    "temperature",
-    "top_p",
+    "extra_body",
+    "service_tier",
+    "drop_params",
+    "allowed_openai_params",
+    "additional_drop_params",
+    "azure_ad_token",
+    "azure_password",
+    "azure_scope",
+    "azure_username",
+    "client_id",
+    "client_secret",
+    "tenant_id",
+    "aws_access_key_id",
+    "aws_bedrock_runtime_endpoint",
+    "aws_external_id",
+    "aws_profile_name",
+    "aws_region_name",
+    "aws_role_name",
+    "aws_secret_access_key",
+    "aws_session_name",
+    "aws_session_token",
+    "aws_sts_endpoint",
+    "aws_web_identity_token",
+    "vertex_credentials",
+    "vertex_location",
+    "vertex_project",
+    "project_id",
+    "region_name",
+    "space_id",
+    "token",
 )
-"""Configuration keys that LiteLLM is given under the same name. Any other key is the host's own and stays here."""
+"""Configuration keys that every LiteLLM function is given under the same name. Any other key is the host's own and stays here.
+
+Which sampling keys a function is given besides says `operations`.
+"""
 
 SPAN_PARAMETERS = (
     "temperature",
     "top_p",
     "max_tokens",
+    "max_completion_tokens",
     "frequency_penalty",
     "presence_penalty",
     "stop",
@@ -43,60 +78,61 @@ SPAN_PARAMETERS = (
     "n",
     "reasoning_effort",
     "response_format",
+    "dimensions",
+    "encoding_format",
 )
+_SPAN_NAMES = {"max_output_tokens": "max_tokens", "reasoning": "reasoning_effort"}
+"""What the Responses API calls otherwise."""
+
+THINKING_OFF_PREFIXES = ("deepseek/", "openai/deepseek/")
+"""LiteLLM models that think unless `thinking` is turned off by name; `reasoning_effort="none"` alone does not do it."""
+
+_NO_EFFORT_WITH_TOOLS = ("gpt-6-", "openai/gpt-6-")
+"""LiteLLM models that refuse tools by chat completions as long as they may reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class CallArguments:
-    """What the caller passed. None means: not passed, so the configuration or the provider decides."""
+class RequestPolicy:
+    """What the host has decided for all of its requests."""
 
-    messages: Any = field(repr=False)
-    """Forwarded as the same object."""
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    reasoning_effort: str | None = None
-    response_format: Any = None
-    tools: Any = field(default=None, repr=False)
-    tool_choice: Any = None
-    is_streaming: bool = False
-    litellm_metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY, repr=False)
-    """Merged into LiteLLM's `metadata`, which its own callbacks read; not sent to the provider."""
-    traceparent: str | None = None
-    """Passed to LiteLLM's own OpenTelemetry integration, which looks for it in `proxy_server_request`."""
+    redact_exceptions: bool = True
+    thinking_off_prefixes: tuple[str, ...] = THINKING_OFF_PREFIXES
 
 
-def require_messages(messages: Any) -> None:
-    """Refuse a call without messages before anything is looked up for it.
-
-    Raises:
-        RequestError: there are none.
-    """
-    if not messages:
-        raise RequestError("Messages cannot be empty: pass at least one, for example {'role': 'user', 'content': 'Hi'}")
+DEFAULT_POLICY = RequestPolicy()
 
 
-def build_request(config: ModelConfig, arguments: CallArguments, *, redact_exceptions: bool = True) -> CallRequest:
+def build_request(
+    config: ModelConfig, arguments: CallArguments | OperationArguments, policy: RequestPolicy = DEFAULT_POLICY
+) -> CallRequest:
     """The request for these arguments by this configuration.
 
     Raises:
         ConfigError: the configuration lacks a required key or has an impossible value.
     """
-    params = litellm_params(config.provider, config.options)
+    call = arguments.as_operation() if isinstance(arguments, CallArguments) else arguments
+    spec = OPERATIONS[call.function]
+    options = _with_model(config.options, call.given.get("model"))
+    params = litellm_params(config.provider, options, call.function)
     max_retries = params.pop("num_retries")
-    params.update(_call_params(arguments))
+    _apply(_call_params(spec, call), params)
+    _apply_model_rules(params, policy)
     return CallRequest(
-        target=_target(config, params, is_streaming=arguments.is_streaming),
+        target=_target(config, options, spec, params, is_streaming=call.is_streaming),
         arguments=params,
         timeout_s=params["timeout"],
         max_retries=max_retries,
-        parameters={name: params[name] for name in SPAN_PARAMETERS if params.get(name) is not None},
+        parameters=_span_parameters(params),
         secrets=config.secrets,
-        redact_exceptions=redact_exceptions,
+        redact_exceptions=policy.redact_exceptions,
+        function=call.function,
+        output_type=spec.output_type,
+        idle_timeout_s=_seconds(options, "stream_idle_timeout_seconds"),
+        total_timeout_s=_seconds(options, "stream_total_timeout_seconds"),
     )
 
 
-def litellm_params(provider_id: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def litellm_params(provider_id: str, options: Mapping[str, Any], function: str = "completion") -> dict[str, Any]:
     """LiteLLM's keyword arguments for a configuration, with `timeout` in seconds and `num_retries`.
 
     Raises:
@@ -105,54 +141,96 @@ def litellm_params(provider_id: str, options: Mapping[str, Any]) -> dict[str, An
     """
     provider = get_provider(provider_id)
     _require_keys(provider, options)
-    params = {key: options[key] for key in PASSED_KEYS if options.get(key) is not None}
-    params["model"] = _litellm_model(provider, options)
-    if provider.litellm_name != provider.id and provider.is_gateway:
-        params["custom_llm_provider"] = provider.litellm_name
-    if "api_base" not in params and provider.sends_api_base:
+    route = find_route(provider, _model(provider, options), function)
+    names = {**{key: key for key in CREDENTIAL_KEYS}, **OPERATIONS[function].sampling}
+    params = {names[key]: options[key] for key in names if options.get(key) is not None}
+    params["model"] = route.litellm_model
+    if route.custom_llm_provider is not None:
+        params["custom_llm_provider"] = route.custom_llm_provider
+    if "api_base" not in params and provider.sends_api_base and not route.is_foreign_to(provider):
         params["api_base"] = provider.public_api_base
     params["timeout"] = _timeout_s(options.get("request_timeout_seconds"))
     params["num_retries"] = _num_retries(options.get("num_retries"))
-    params["drop_params"] = True
+    params.setdefault("drop_params", True)
     return params
 
 
-def _call_params(arguments: CallArguments) -> dict[str, Any]:
-    params: dict[str, Any] = {
-        "messages": arguments.messages,
-        "max_tokens": arguments.max_tokens,
-        "temperature": arguments.temperature,
-        "top_p": arguments.top_p,
-        "reasoning_effort": arguments.reasoning_effort,
-        "response_format": arguments.response_format,
-        "tools": arguments.tools,
-        "tool_choice": arguments.tool_choice,
-        "metadata": dict(arguments.litellm_metadata) or None,
-    }
-    if arguments.is_streaming:
-        # Without it most providers send no usage at all at the end of a stream.
-        params |= {"stream": True, "stream_options": {"include_usage": True}}
-    if arguments.traceparent:
-        params["proxy_server_request"] = {"headers": {"traceparent": arguments.traceparent}}
+def _with_model(options: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
+    return options if model is None else {**options, "model": model, "deployment": None}
+
+
+def _call_params(spec: OperationSpec, call: OperationArguments) -> dict[str, Any]:
+    params: dict[str, Any] = {name: value for name, value in call.given.items() if name != "model"}
+    if call.litellm_metadata:
+        params[spec.litellm_metadata] = dict(call.litellm_metadata)
+    if call.is_streaming:
+        params["stream"] = True
+    if call.is_streaming and call.function != "responses":
+        # Without it most providers send no usage at all at the end of a stream; the Responses API always does.
+        params["stream_options"] = {"include_usage": True}
+    if call.traceparent:
+        params["proxy_server_request"] = {"headers": {"traceparent": call.traceparent}}
     return {name: value for name, value in params.items() if value is not None}
 
 
-def _target(config: ModelConfig, params: Mapping[str, Any], *, is_streaming: bool) -> ModelTarget:
+def _apply(given: Mapping[str, Any], params: dict[str, Any]) -> None:
+    """Let what was passed win over what is configured; of headers and bodies, key by key."""
+    for name, value in given.items():
+        known = params.get(name)
+        if name in ("extra_headers", "extra_body") and isinstance(known, Mapping) and isinstance(value, Mapping):
+            params[name] = {**known, **value}
+        else:
+            params[name] = value
+
+
+def _apply_model_rules(params: dict[str, Any], policy: RequestPolicy) -> None:
+    """What single families of models need for the same words to mean the same."""
+    model: str = params["model"]
+    if params.get("tools") and model.startswith(_NO_EFFORT_WITH_TOOLS) and "messages" in params:
+        params["reasoning_effort"] = "none"
+    if params.get("reasoning_effort") == "none" and model.startswith(policy.thinking_off_prefixes):
+        body = params.get("extra_body") or {}
+        params["extra_body"] = {"thinking": {"type": "disabled"}, **body}
+
+
+def _span_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+    named = {_SPAN_NAMES.get(name, name): value for name, value in params.items() if value is not None}
+    return {name: named[name] for name in SPAN_PARAMETERS if name in named}
+
+
+def _target(
+    config: ModelConfig,
+    options: Mapping[str, Any],
+    spec: OperationSpec,
+    params: Mapping[str, Any],
+    *,
+    is_streaming: bool,
+) -> ModelTarget:
     provider = get_provider(config.provider)
-    litellm_model: str = params["model"]
-    address, port = _server(params.get("api_base") or provider.public_api_base)
+    route = find_route(provider, _model(provider, options), spec.function)
+    public_api_base = None if route.is_foreign_to(provider) else provider.public_api_base
+    address, port = _server(params.get("api_base") or public_api_base)
     return ModelTarget(
-        operation=Operation.CHAT,
+        operation=spec.operation,
         provider=provider.id,
-        provider_name=semconv_provider_name(provider.litellm_name),
-        request_model=litellm_model.removeprefix(f"{provider.litellm_name}/"),
-        litellm_model=litellm_model,
+        provider_name=semconv_provider_name(route.litellm_provider),
+        request_model=route.request_model,
+        litellm_model=route.litellm_model,
         is_streaming=is_streaming,
         server_address=address,
         server_port=port,
         config_uuid=config.uuid,
         config_scope=config.scope,
+        requested_service_tier=str(params["service_tier"]) if params.get("service_tier") else None,
+        cost_currency=_cost_currency(config.options),
     )
+
+
+def _cost_currency(options: Mapping[str, Any]) -> str:
+    currency = options.get("cost_currency") or DEFAULT_COST_CURRENCY
+    if not isinstance(currency, str) or not re.fullmatch("[A-Z]{3}", currency):
+        raise ConfigError(f"cost_currency must be an ISO 4217 code such as CNY, not {currency!r}.")
+    return currency
 
 
 def _require_keys(provider: Provider, options: Mapping[str, Any]) -> None:
@@ -162,17 +240,28 @@ def _require_keys(provider: Provider, options: Mapping[str, Any]) -> None:
         raise ConfigError(f"{provider.label} configuration is incomplete. Set {needed}. Missing: {', '.join(missing)}.")
 
 
-def _litellm_model(provider: Provider, options: Mapping[str, Any]) -> str:
+def _model(provider: Provider, options: Mapping[str, Any]) -> str:
+    """The model's id as an admin wrote it."""
     model = options.get("deployment") if provider.id == "azure_openai" else None
     model = model or options.get("model") or provider.default_model
     if not isinstance(model, str) or not model.strip():
         raise ConfigError(
             f"{provider.label} configuration names no usable model: {model!r}. Set model to the model's id."
         )
-    prefix = f"{provider.litellm_name}/"
-    if model.startswith(prefix) or (provider.prefix_rule == "plain" and "/" in model):
-        return model
-    return prefix + model
+    return model
+
+
+def _seconds(options: Mapping[str, Any], key: str) -> float | None:
+    value = options.get(key)
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if isinstance(value, bool) or not 0 < seconds < float("inf"):
+        raise ConfigError(f"{key} must be a number of seconds above 0, not {value!r}.")
+    return seconds
 
 
 def _timeout_s(value: Any) -> int:

@@ -8,11 +8,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from agentcore_metering.core.errors import EmptyResponse
-from agentcore_metering.core.payload import first, read
+from agentcore_metering.core.payload import first, read, read_int
 from agentcore_metering.core.types import OutputContent, ResponseFacts
-from agentcore_metering.core.usage import extract_usage
+from agentcore_metering.core.usage import extract_usage, find_usage, usage_units
 
-__all__ = ["Reply", "read_reply", "read_tool_calls", "reported_cost", "require_content"]
+__all__ = ["Reply", "read_facts", "read_reply", "read_tool_calls", "reported_cost", "require_content", "served_tier"]
+
+USD_TICK = Decimal("1e-10")
+"""xAI states its costs in these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,14 @@ class Reply:
     reasoning: str | None = field(default=None, repr=False)
     finish_reason: str | None = None
     facts: ResponseFacts = field(default_factory=ResponseFacts)
+
+    @property
+    def said(self) -> str:
+        """All that was said, reasoning first and tool calls last: what output tokens are estimated from."""
+        functions = [call["function"] for call in self.tool_calls]
+        return "".join(
+            (self.reasoning or "", self.text, *(part for function in functions for part in function.values()))
+        )
 
     @property
     def output(self) -> OutputContent:
@@ -57,20 +68,29 @@ def read_reply(response: Any) -> Reply:
 
 def read_facts(response: Any) -> ResponseFacts:
     """What the answer says of itself; every field None, and no usage, where it says nothing."""
-    usage = read(response, "usage")
+    usage = find_usage(response)
     return ResponseFacts(
         usage=extract_usage(usage),
         provider_cost=reported_cost(usage),
         response_id=_text(read(response, "id")),
         response_model=_text(read(response, "model")),
         finish_reason=_text(read(first(read(response, "choices")), "finish_reason")),
-        service_tier=_text(read(response, "service_tier")),
+        service_tier=served_tier(response),
+        units=usage_units(usage),
     )
 
 
 def reported_cost(usage: Any) -> Decimal | None:
-    """The cost in USD that the provider put into its usage object (`cost`, as OpenRouter does), or None."""
+    """The cost that the provider put into its usage object, in the currency that the endpoint reports in, or None.
+
+    `cost` as OpenRouter and others have it, its `total_cost` as Perplexity does, and xAI's exact `cost_in_usd_ticks` before both.
+    """
+    ticks = read_int(usage, "cost_in_usd_ticks")
+    if ticks is not None and ticks >= 0:
+        return ticks * USD_TICK
     value = read(usage, "cost")
+    if isinstance(value, Mapping):
+        value = value.get("total_cost")
     if value is None or isinstance(value, (bool, Mapping)):
         return None
     try:
@@ -78,6 +98,21 @@ def reported_cost(usage: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return cost if cost.is_finite() and cost >= 0 else None
+
+
+def served_tier(response: Any) -> str | None:
+    """The service tier that an answer or a chunk says it was served with, in the provider's word, or None.
+
+    OpenAI has it beside the usage, Anthropic in it; of Gemini's `trafficType` LiteLLM keeps a note.
+    """
+    usage = read(response, "usage")
+    notes = read(read(response, "_hidden_params"), "provider_specific_fields")
+    told = (
+        read(response, "service_tier"),
+        read(usage, "service_tier", "trafficType", "traffic_type"),
+        read(notes, "traffic_type"),
+    )
+    return next((tier for tier in told if isinstance(tier, str) and tier), None)
 
 
 def read_tool_calls(calls: Any) -> tuple[Mapping[str, Any], ...]:

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from agentcore_metering.core import dropped
 from agentcore_metering.core.chunks import Delta, StreamAccumulator
 from agentcore_metering.core.containment import contained
+from agentcore_metering.core.deadline import deadline
 from agentcore_metering.core.failures import classify, scrub_exception
 from agentcore_metering.core.lifecycle import Attempt, Call
-from agentcore_metering.core.payload import read
-from agentcore_metering.core.retry import RetryPolicy
+from agentcore_metering.core.operations import completed_facts
+from agentcore_metering.core.response_events import ResponseEvents
+from agentcore_metering.core.retry import MIN_TIMEOUT_S, RetryPolicy
 from agentcore_metering.core.types import AttemptRecord, Failure, ResponseFacts, Status
-from agentcore_metering.core.usage import with_estimate
 
 __all__ = ["AsyncCompletionStream", "CompletionStream", "StreamAnswer"]
 
 ResultT = TypeVar("ResultT")
 Translate = Callable[[Exception], Exception]
+
+_ACCUMULATORS: Mapping[str, type[StreamAccumulator]] = {"responses": ResponseEvents}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class CompletionStream(Generator[Delta, None, ResultT], Generic[ResultT]):
             if run.waiting:
                 return run.next_delta()
             try:
+                run.check_total()
                 chunk = self._read()
             except BaseException as exc:
                 delay_s = run.recover(exc)
@@ -94,7 +98,7 @@ class CompletionStream(Generator[Delta, None, ResultT], Generic[ResultT]):
         with run.call.activate():
             if run.chunks is None:
                 run.begin()
-                run.upstream = run.call.services.backend.complete(run.arguments())
+                run.upstream = run.call.services.backend.call(run.call.request.function, run.arguments())
                 run.chunks = iter(run.upstream)
             return next(run.chunks, None)
 
@@ -108,7 +112,7 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
     def __init__(
         self, call: Call, finish: Callable[[StreamAnswer], ResultT], translate: Translate | None = None
     ) -> None:
-        self._run = _StreamRun(call)
+        self._run = _StreamRun(call, is_async=True)
         self._finish = finish
         self._translate = translate
         self.result: ResultT | None = None
@@ -122,10 +126,12 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
             if run.waiting:
                 return run.next_delta()
             try:
+                run.check_total()
                 chunk = await self._read()
             except BaseException as exc:
+                upstream = run.upstream
                 delay_s = run.recover(exc)
-                await self._settle()
+                await self._let_go(upstream)
                 if delay_s is None:
                     run.raise_translated(exc, self._translate)
                     raise
@@ -147,11 +153,7 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
         """Stop here; see `CompletionStream.close`."""
         upstream = self._run.upstream
         self._run.abandon()
-        close = getattr(upstream, "aclose", None)
-        if callable(close):
-            with contained("stream"):
-                await close()
-        await self._settle()
+        await self._let_go(upstream)
 
     def __del__(self) -> None:
         run = getattr(self, "_run", None)
@@ -163,9 +165,17 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
         with run.call.activate():
             if run.chunks is None:
                 run.begin()
-                run.upstream = await run.call.services.backend.acomplete(run.arguments())
+                async with deadline(*run.patience()):
+                    run.upstream = await run.call.services.backend.acall(run.call.request.function, run.arguments())
                 run.chunks = aiter(run.upstream)
-            return await anext(run.chunks, None)
+            async with deadline(*run.patience()):
+                return await anext(run.chunks, None)
+
+    async def _let_go(self, upstream: Any) -> None:
+        if upstream is not None:
+            with contained("stream"):
+                await self._run.call.services.backend.aclose(upstream)
+        await self._settle()
 
     async def _settle(self) -> None:
         await self._run.call.settle()
@@ -174,9 +184,10 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
 class _StreamRun:
     """What sync and async streams share: attempts, deltas that wait for the consumer, and the one end."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, *, is_async: bool = False) -> None:
         self.call = call
         self.is_over = False
+        self._is_async = is_async
         self.waiting: deque[Delta] = deque()
         self.upstream: Any = None
         """What the backend gave: LiteLLM's wrapper, which also keeps the provider's own chunks."""
@@ -184,7 +195,7 @@ class _StreamRun:
         """Its iterator; None while no request is open."""
         self._policy = RetryPolicy(call.request.timeout_s, call.request.max_retries)
         self._attempt: Attempt | None = None
-        self._accumulator = StreamAccumulator()
+        self._accumulator = self._new_accumulator()
         self._last_chunk_s: float | None = None
         self._has_emitted = False
         dropped.keep(self)
@@ -192,15 +203,33 @@ class _StreamRun:
     def begin(self) -> None:
         """The next attempt is about to be sent."""
         self._attempt = self.call.begin_attempt()
-        self._accumulator = StreamAccumulator()
+        self._accumulator = self._new_accumulator()
         self._last_chunk_s = None
         self.call.chunk_intervals_s.clear()
 
     def arguments(self) -> Mapping[str, Any]:
-        """What the backend is given for the attempt that was begun."""
+        """What the backend is given for the attempt that was begun. Its `timeout` is how long a client may wait for any one piece."""
         number = self._attempt.number if self._attempt is not None else 1
-        timeout_s = self._policy.attempt_timeout_s(number, self.call.elapsed_s)
-        return {**self.call.request.arguments, "timeout": timeout_s}
+        timeout_s = self._policy.attempt_timeout_s(number, self.call.sent_elapsed_s)
+        return {**self.call.arguments, "timeout": min(timeout_s, self._idle_s)}
+
+    def patience(self) -> tuple[float, str]:
+        """How long the provider may be silent now, in seconds, and what to say when it is for longer."""
+        limits = [(self._idle_s, f"The provider sent nothing for {self._idle_s:g} s (stream_idle_timeout_seconds).")]
+        elapsed_s, request = self.call.sent_elapsed_s, self.call.request
+        if self._last_chunk_s is None:
+            reason = f"The stream did not begin within {request.timeout_s:g} s (request_timeout_seconds)."
+            limits.append((request.timeout_s - elapsed_s, reason))
+        if request.total_timeout_s is not None:
+            limits.append((request.total_timeout_s - elapsed_s, self._total_reason))
+        seconds, reason = min(limits)
+        return max(seconds, MIN_TIMEOUT_S), reason
+
+    def check_total(self) -> None:
+        """Raise `TimeoutError` where the stream has had all of its time, whatever the provider's client thinks of it."""
+        total_s = self.call.request.total_timeout_s
+        if total_s is not None and self.call.sent_elapsed_s >= total_s:
+            raise TimeoutError(self._total_reason)
 
     def take(self, chunk: Any) -> None:
         """One chunk has come."""
@@ -222,7 +251,7 @@ class _StreamRun:
         """The stream came to its end: so have attempt and call."""
         self.is_over = True
         attempt = self._attempt or self.call.begin_attempt()
-        record = attempt.succeed(self._facts())
+        record = attempt.succeed(self._facts(has_ended=True))
         self._end(Status.SUCCEEDED)
         return StreamAnswer(record, self._accumulator.tool_calls, self._accumulator.finish_reason)
 
@@ -235,7 +264,7 @@ class _StreamRun:
         failure = classify(exc, request.secrets, self.call.services.clock.now())
         delay_s = None
         if not self._has_emitted:
-            delay_s = self._policy.next_delay_s(attempt.number - 1, failure, self.call.elapsed_s)
+            delay_s = self._policy.next_delay_s(attempt.number - 1, failure, self.call.sent_elapsed_s)
         attempt.fail(failure, self._facts(), will_retry=delay_s is not None)
         self._close_upstream()
         if delay_s is None:
@@ -259,6 +288,17 @@ class _StreamRun:
         if translated is not exc:
             raise translated from exc
 
+    @property
+    def _idle_s(self) -> float:
+        return self.call.request.idle_timeout_s or self.call.request.timeout_s
+
+    @property
+    def _total_reason(self) -> str:
+        return f"The stream did not end within {self.call.request.total_timeout_s:g} s (stream_total_timeout_seconds)."
+
+    def _new_accumulator(self) -> StreamAccumulator:
+        return _ACCUMULATORS.get(self.call.request.function, StreamAccumulator)()
+
     def _end(self, status: Status, failure: Failure | None = None) -> None:
         self.is_over = True
         dropped.release(self)
@@ -266,17 +306,23 @@ class _StreamRun:
             self.call.note_output(self._accumulator.output)
         self.call.end(status, failure)
 
-    def _facts(self) -> ResponseFacts:
-        provider_chunks = read(self.upstream, "chunks")
-        if isinstance(provider_chunks, list):
+    def _facts(self, *, has_ended: bool = False) -> ResponseFacts:
+        provider_chunks = self.call.services.backend.provider_chunks(self.upstream)
+        if provider_chunks is not None:
             self._accumulator.trust_only(provider_chunks)
         facts, text = self._accumulator.facts, self._accumulator.text
+        if (model := self.call.services.backend.provider_model(self.upstream)) is not None:
+            facts = replace(facts, response_model=model)
         has_answered = bool(text) or self._last_chunk_s is not None
-        return with_estimate(facts, self.call.services.backend, self.call.request, text) if has_answered else facts
+        if not has_answered:
+            return facts
+        # What is said of usage before the end is what had come by then; only with the finish reason is it the last word.
+        is_cut = not has_ended and facts.finish_reason is None
+        return completed_facts(facts, self.call.services.backend, self.call.request, text, is_cut=is_cut)
 
     def _close_upstream(self) -> None:
         """Stop reading. An async upstream is closed by who can await it."""
-        if self.upstream is not None:
+        if self.upstream is not None and not self._is_async:
             with contained("stream"):
                 self.call.services.backend.close(self.upstream)
         self.chunks = self.upstream = None

@@ -53,6 +53,8 @@ class Operation(StrEnum):
     TEXT_COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
     GENERATE_CONTENT = "generate_content"
+    RERANK = "rerank"
+    """Our own value: the conventions have none for it."""
 
 
 class Status(StrEnum):
@@ -211,6 +213,14 @@ class CallRequest:
     """Values that must not appear in any text that leaves the call."""
     redact_exceptions: bool = True
     """Mask secrets in a provider's exception and cut its traceback, whose frames hold the key."""
+    function: str = "completion"
+    """LiteLLM's name for what is called; see `operations.OPERATIONS`."""
+    output_type: str | None = None
+    """`gen_ai.output.type` where the function itself says what it makes: `image`, `speech`, `text`."""
+    idle_timeout_s: float | None = None
+    """Longest silence of a streaming provider, in seconds; None: as long as `timeout_s`."""
+    total_timeout_s: float | None = None
+    """Longest time from a stream's first request to its end, in seconds; None: as long as it flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +230,11 @@ class TraceLink:
     trace_id: str
     span_id: str
     is_sampled: bool
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C header that names this span as the parent of another."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.is_sampled:02x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,43 @@ from types import MappingProxyType
 from typing import Any
 
 from agentcore_metering.core.native_usage import in_openai_words
-from agentcore_metering.core.payload import first, read, read_int, to_json
+from agentcore_metering.core.payload import count_numbers, first, read, read_int, texts_in, to_json
 from agentcore_metering.core.ports import CompletionBackend
 from agentcore_metering.core.types import NO_USAGE, CallRequest, ResponseFacts, TokenClass, Usage, UsageSource
 
-__all__ = ["MAX_TOKENS", "extract_usage", "find_usage", "tokens_by_class", "usage_units", "with_estimate"]
+__all__ = [
+    "CLASS_PARENTS",
+    "MAX_TOKENS",
+    "count_input",
+    "estimated_usage",
+    "extract_usage",
+    "find_usage",
+    "tokens_by_class",
+    "usage_units",
+    "with_estimate",
+]
 
 MAX_TOKENS = 1_000_000_000
 """No call has more input or output than this; what claims to is an error, and input plus output still fit 32 bits."""
+
+CLASS_PARENTS: Mapping[TokenClass, TokenClass] = {
+    TokenClass.INPUT_AUDIO: TokenClass.INPUT,
+    TokenClass.INPUT_IMAGE: TokenClass.INPUT,
+    TokenClass.INPUT_VIDEO: TokenClass.INPUT,
+    TokenClass.CACHE_READ: TokenClass.INPUT,
+    TokenClass.CACHE_READ_AUDIO: TokenClass.CACHE_READ,
+    TokenClass.CACHE_READ_IMAGE: TokenClass.CACHE_READ,
+    TokenClass.CACHE_WRITE: TokenClass.INPUT,
+    TokenClass.CACHE_WRITE_1H: TokenClass.CACHE_WRITE,
+    TokenClass.OUTPUT_AUDIO: TokenClass.OUTPUT,
+    TokenClass.OUTPUT_IMAGE: TokenClass.OUTPUT,
+    TokenClass.OUTPUT_VIDEO: TokenClass.OUTPUT,
+    TokenClass.REASONING: TokenClass.OUTPUT,
+}
+"""The class whose price holds where a class has none of its own."""
+
+PROMPTS = ("instructions", "input", "prompt", "query", "documents")
+"""Arguments that the model is given, where there are no messages."""
 
 INPUT = ("prompt_tokens", "input_tokens")
 OUTPUT = ("completion_tokens", "output_tokens")
@@ -113,13 +142,24 @@ def with_estimate(
     model = request.target.litellm_model
     output_tokens = backend.count_tokens(model, text=text)
     if is_told and usage.input_tokens:
-        output_tokens = max(usage.output_tokens, output_tokens or 0)
+        output_tokens = output_tokens or 0
         return replace(facts, usage=replace(usage, output_tokens=output_tokens, source=UsageSource.ESTIMATED))
-    input_tokens = backend.count_tokens(model, messages=request.arguments["messages"])
-    return replace(facts, usage=_estimated(input_tokens, output_tokens))
+    return replace(facts, usage=estimated_usage(count_input(backend, request), output_tokens))
 
 
-def _estimated(input_tokens: int | None, output_tokens: int | None) -> Usage:
+def count_input(backend: CompletionBackend, request: CallRequest) -> int | None:
+    """Our count of the tokens that a request gives to the model, or None when it cannot be told."""
+    model, arguments = request.target.litellm_model, request.arguments
+    if arguments.get("messages") is not None:
+        return backend.count_tokens(model, messages=arguments["messages"])
+    contents = [arguments.get(name) for name in PROMPTS]
+    counted = backend.count_tokens(model, text="\n".join(texts_in(contents)))
+    # A prompt may come as numbers, which are its tokens already.
+    return None if counted is None else counted + count_numbers(contents)
+
+
+def estimated_usage(input_tokens: int | None, output_tokens: int | None) -> Usage:
+    """A usage that was counted by us, or `NO_USAGE` where neither part of it could be."""
     if input_tokens is None and output_tokens is None:
         return NO_USAGE
     return Usage(input_tokens=input_tokens or 0, output_tokens=output_tokens or 0, source=UsageSource.ESTIMATED)
@@ -149,9 +189,7 @@ def _input_figures(told: Any, anomalies: list[str]) -> dict[str, int]:
     return figures | _input_media(details, cached, cache_read, whole - cache_read - write, anomalies)
 
 
-def _input_media(
-    details: Any, cached: Any, cache_read: int, not_cached: int, anomalies: list[str]
-) -> dict[str, int]:
+def _input_media(details: Any, cached: Any, cache_read: int, not_cached: int, anomalies: list[str]) -> dict[str, int]:
     """Audio, images and video of the input; each first fills what was not cached, then what was."""
     figures: dict[str, int] = {}
     for kind in ("audio", "image", "video"):

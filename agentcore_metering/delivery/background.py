@@ -38,13 +38,21 @@ class BackgroundLoop:
     """A thread that calls `step` again and again, with the pause that each call returns. `step` must not raise."""
 
     def __init__(
-        self, name: str, step: Callable[[], Pause], *, linger_s: float, at_end: Callable[[], None] | None = None
+        self,
+        name: str,
+        step: Callable[[], Pause],
+        *,
+        linger_s: float,
+        at_end: Callable[[], None] | None = None,
+        may_start: bool = True,
     ) -> None:
         self._name = name
         self._step = step
         self._linger_s = linger_s
         """Between a wake-up and the step, so that it finds more than one piece of work."""
         self._at_end = at_end
+        self._may_start = may_start
+        """False where threads stop at any place for any time: one in the middle of a transaction would lock everybody out."""
         self.reset()
 
     def reset(self) -> None:
@@ -67,6 +75,8 @@ class BackgroundLoop:
         thread = self._thread
         if thread is not None and thread.is_alive():
             return True
+        if not self._may_start:
+            return False
         if not self._starting.acquire(blocking=False):
             return True  # another thread is at it, or the code that this signal handler has interrupted
         try:

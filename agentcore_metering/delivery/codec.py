@@ -17,7 +17,20 @@ from typing import Any
 from agentcore_metering.core.types import AttemptRecord, AttemptStart
 from agentcore_metering.delivery.packing import UNPACK_ERRORS, pack, unpack
 
-__all__ = ["MAX_LINE_BYTES", "VERSION", "Entry", "Reason", "Unreadable", "encode", "is_start", "read_lines", "to_text"]
+__all__ = [
+    "MAX_LINE_BYTES",
+    "VERSION",
+    "Entry",
+    "Reason",
+    "Unreadable",
+    "count_ends",
+    "encode",
+    "from_text",
+    "is_start",
+    "read_lines",
+    "read_whole_lines",
+    "to_text",
+]
 
 VERSION = 1
 """Raised when an older reader would take a line for something that it is not; new fields alone do not raise it."""
@@ -33,6 +46,8 @@ _LARGEST_NUMBER = 2**63
 _START, _END = "s", "e"
 _CHECKSUM_DIGITS = 8
 _START_MARK = b'{"v":%d,"k":"s"' % VERSION
+# With the space before it, which compact JSON has nowhere.
+_END_MARK = b' {"v":%d,"k":"e"' % VERSION
 # Text inside a JSON string has its quotes escaped, so this is found only where a line begins.
 _LINE_BEGIN = re.compile(rb'[0-9a-f]{8} \{"v":')
 _OPTIONAL_PARTS = (("notes",), ("facts", "usage", "raw"), ("context", "metadata"))
@@ -77,6 +92,16 @@ def to_text(record: AttemptRecord) -> str:
     return encode(record)[_CHECKSUM_DIGITS + 1 : -1].decode("ascii")
 
 
+def from_text(text: str) -> Entry:
+    """What `to_text` has written."""
+    return _read_body(text.encode("utf-8", "surrogatepass"))
+
+
+def count_ends(content: bytes) -> int:
+    """How many ends begin in `content`, without reading them."""
+    return content.count(_END_MARK)
+
+
 def is_start(line: bytes) -> bool:
     """Whether a line of this version tells of a start; cheaper than reading it."""
     return line.startswith(_START_MARK, _CHECKSUM_DIGITS + 1)
@@ -86,17 +111,34 @@ def read_lines(content: bytes, *, skip_starts: bool = False) -> Iterator[Entry]:
     """What the lines of `content` say, in order. Nothing is raised for any content.
 
     Zeros at the end are room that was reserved and not used. A damaged line is told as one `Unreadable`; where only its line feed
-    is gone, both lines that it parted are still read.
+    is gone, both lines that it parted are still read. One damage is one `Unreadable`, also where it looks like a line feed.
     """
+    is_behind_damage = False
     for piece in content.rstrip(b"\0").split(b"\n"):
         line = piece.lstrip(b"\0")
-        if not line or (skip_starts and is_start(line)):
-            continue
-        entry = _decode(line)
-        if isinstance(entry, Unreadable) and entry.reason is Reason.DAMAGED:
-            yield from _salvaged(line)
-        else:
+        entry = _decode(line) if line and not (skip_starts and is_start(line)) else None
+        is_damaged = isinstance(entry, Unreadable) and entry.reason is Reason.DAMAGED
+        if is_damaged:
+            yield from _salvaged(line, is_behind_damage)
+        elif entry is not None:
             yield entry
+        is_behind_damage = is_damaged
+
+
+def read_whole_lines(content: bytes) -> tuple[list[Entry], int]:
+    """What the lines say up to the first one that is not whole, and how many bytes that is.
+
+    For a file whose owner is writing to it: behind a line that is half there nothing can be told from damage.
+    """
+    entries: list[Entry] = []
+    length = 0
+    while (end := content.find(b"\n", length)) >= 0:
+        entry = _decode(content[length:end])
+        if isinstance(entry, Unreadable):
+            break
+        entries.append(entry)
+        length = end + 1
+    return entries, length
 
 
 def _line(kind: str, packed: dict[str, Any]) -> bytes | None:
@@ -113,6 +155,10 @@ def _decode(line: bytes) -> Entry:
     body = line[_CHECKSUM_DIGITS + 1 :]
     if line[:_CHECKSUM_DIGITS] != b"%08x" % zlib.crc32(body):
         return Unreadable(Reason.DAMAGED)
+    return _read_body(body)
+
+
+def _read_body(body: bytes) -> Entry:
     try:
         packed = json.loads(body)
         if packed["v"] > VERSION:
@@ -128,9 +174,10 @@ _READERS: dict[str, Callable[[dict[str, Any]], AttemptStart | AttemptRecord]] = 
 }
 
 
-def _salvaged(line: bytes) -> Iterator[Entry]:
+def _salvaged(line: bytes, is_behind_damage: bool) -> Iterator[Entry]:
     begins = [found.start() for found in _LINE_BEGIN.finditer(line)]
-    has_loss = not begins or begins[0] > 0
+    # What begins no line, behind a damaged one, is the rest of that: damage may look like a line feed.
+    has_loss = (not begins or begins[0] > 0) and not is_behind_damage
     for begin, next_begin in pairwise([*begins, len(line) + 1]):
         entry = _decode(line[begin : next_begin - 1])
         if isinstance(entry, Unreadable):

@@ -16,7 +16,16 @@ from pathlib import Path
 from agentcore_metering.delivery.codec import VERSION
 from agentcore_metering.delivery.segment import CORRUPT_SUFFIX, SUFFIX, UNBORN_SUFFIX
 
-__all__ = ["open_private", "prepare", "prune_corrupt", "segments_by_owner", "sweep_unborn", "used_bytes"]
+__all__ = [
+    "fault_of",
+    "open_private",
+    "prepare",
+    "prune_corrupt",
+    "segments_by_owner",
+    "set_aside",
+    "sweep_unborn",
+    "used_bytes",
+]
 
 UNBORN_MAX_AGE_S = 60.0
 CORRUPT_KEPT = 20
@@ -39,6 +48,20 @@ def prepare(directory: Path) -> None:
         directory.chmod(0o700)
 
 
+def fault_of(directory: Path) -> str | None:
+    """Why this process could not write there, or None where it could. Makes and changes nothing."""
+    existing = next((path for path in (directory, *directory.parents) if path.exists()), None)
+    if existing is None or not existing.is_dir():
+        return f"{existing or directory} is no directory"
+    if existing == directory and (directory.is_symlink() or directory.stat().st_uid != os.geteuid()):
+        return (
+            f"{directory} belongs to user {directory.lstat().st_uid} or is a link; this process is user {os.geteuid()}"
+        )
+    if not os.access(existing, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return f"user {os.geteuid()} may not write to {existing}"
+    return None
+
+
 def open_private(path: Path) -> int:
     """A descriptor that appends to a file which only its owner may read. OSError where that is not possible."""
     prepare(path.parent)
@@ -58,6 +81,13 @@ def segments_by_owner(directory: Path) -> dict[str, list[Path]]:
         if match and int(match["version"] or 1) <= VERSION:
             found.setdefault(match["owner"], []).append(directory / name)
     return found
+
+
+def set_aside(directory: Path) -> tuple[int, int]:
+    """How many segments were kept aside as corrupt, and how many for a later release."""
+    names = [name for name, _size in _sizes(directory)]
+    versions = [int(match["version"] or 1) for name in names if (match := _SEGMENT_NAME.fullmatch(name))]
+    return sum(name.endswith(CORRUPT_SUFFIX) for name in names), sum(version > VERSION for version in versions)
 
 
 def sweep_unborn(directory: Path) -> None:

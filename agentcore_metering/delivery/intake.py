@@ -6,17 +6,19 @@ Bringing it to the database is left to the writer's thread.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from agentcore_metering.core.ports import Clock
 from agentcore_metering.core.types import AttemptRecord, AttemptStart
+from agentcore_metering.delivery.faults import Fault
 from agentcore_metering.delivery.journal import Journal, JournalBusy, JournalFull
-from agentcore_metering.delivery.settlement import tell_whole
+from agentcore_metering.delivery.quarantine import tell_whole
 from agentcore_metering.delivery.throttle import LogThrottle
 
 __all__ = ["MEMORY_RECORDS", "Intake"]
@@ -29,7 +31,10 @@ MEMORY_RECORDS = 10_000
 HUNG_AFTER_S = 1.0
 """A write that takes longer is the sign of a disk that is about to hang."""
 BROKEN_DISK_PAUSE_S = 30.0
-FULL_JOURNAL_PAUSE_S = 1.0
+FULL_PAUSE_S = 1.0
+"""A full disk answers at once, so it is asked often: as long as it is not, a kill costs what is in memory alone."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Intake:
@@ -52,6 +57,7 @@ class Intake:
         """Those of them that are delivered."""
         self.dropped = 0
         """Records that only the log has."""
+        self.faults: Counter[Fault] = Counter()
         self._lock = threading.RLock()
         self._memory: deque[AttemptRecord] = deque()
         self._skip_journal_until_s = float("-inf")
@@ -104,10 +110,12 @@ class Intake:
         try:
             append(entry)
         except OSError as exc:
-            pause_s = FULL_JOURNAL_PAUSE_S if isinstance(exc, JournalFull) else BROKEN_DISK_PAUSE_S
-            self._skip_journal(pause_s, f"{type(exc).__name__}: {exc}")
+            is_full = isinstance(exc, JournalFull) or exc.errno in _FULL
+            self.faults[Fault.JOURNAL_FULL if is_full else Fault.JOURNAL_UNWRITABLE] += 1
+            self._skip_journal(FULL_PAUSE_S if is_full else BROKEN_DISK_PAUSE_S, f"{type(exc).__name__}: {exc}")
             return False
         except Exception as exc:  # noqa: BLE001 - whatever the journal cannot do, memory can
+            self.faults[Fault.JOURNAL_UNWRITABLE] += 1
             if self._throttle.is_due("line"):
                 logger.warning("Attempt %s has no line in the journal: %s: %s", entry.id, type(exc).__name__, exc)
             return False

@@ -233,6 +233,7 @@ class Journal:
     def _roll(self, line_bytes: int) -> Segment:
         capacity = max(self._segment_bytes, HEADER_BYTES + line_bytes)
         prepare(self.directory)
+        self._take_over_acknowledgements()
         used = used_bytes(self.directory)
         if used + capacity > self._max_bytes:
             raise JournalFull(f"{self.directory} holds {used} bytes; the limit is {self._max_bytes}")
@@ -243,6 +244,15 @@ class Journal:
             previous.is_full = True
         self._segments.append(segment)
         return segment
+
+    def _take_over_acknowledgements(self) -> None:
+        """Where no thread runs here, somebody else may have delivered these segments; they need no room any more then."""
+        for segment in self._segments:
+            segment.take_over_acknowledgement()
+            if segment.unread_bytes:
+                break
+        self._retire_delivered(may_carry=False)
+        self._settle_if_empty()
 
     def _leave_to_others(self, segment: Segment) -> None:
         with self._locked():
@@ -262,6 +272,8 @@ class Journal:
             under_way = [attempt for attempt in list(self._open.values()) if attempt.segment is segment]
             if under_way and not (may_carry and self._carry(under_way)):
                 continue
+            if segment not in self._segments:
+                continue  # a new segment was begun for what is carried, and this one went then
             if segment is self._current:
                 self._current = None
             # Before its file is closed: a child that is forked in between would close a descriptor that is somebody else's by then.

@@ -30,7 +30,7 @@ _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 
 class Segment:
-    """An open segment of this process: made by `create` or by `adopt`."""
+    """An open segment: this process's own by `create` or `adopt`, or anybody's by `view`."""
 
     def __init__(self, fd: int, path: Path, capacity: int, end: int) -> None:
         self.path = path
@@ -81,6 +81,29 @@ class Segment:
         return segment
 
     @classmethod
+    def view(cls, path: Path, *, may_acknowledge: bool = False) -> Segment | None:
+        """A segment to read, whoever holds it; None where it is gone or no regular file. OSError where it cannot be opened.
+
+        With `may_acknowledge` only a segment of this user, whose owner can be told what was delivered in its stead.
+        """
+        try:
+            fd = os.open(path, (os.O_RDWR if may_acknowledge else os.O_RDONLY) | _NO_FOLLOW)
+        except FileNotFoundError:
+            return None
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode) or (may_acknowledge and facts.st_uid != os.geteuid()):
+            os.close(fd)
+            return None
+        return cls._at_rest(fd, path, facts.st_size)
+
+    @classmethod
+    def _at_rest(cls, fd: int, path: Path, size: int) -> Segment:
+        segment = cls(fd, path, size, size)
+        segment.is_full = True
+        segment.delivered = min(_delivered(os.pread(fd, HEADER_BYTES, 0)), size)
+        return segment
+
+    @classmethod
     def _locked(cls, fd: int, path: Path) -> Segment | None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,10 +113,7 @@ class Segment:
         # Whoever removes a segment unlinks it before the lock goes; what we hold then is a file without a name.
         if facts.st_nlink == 0 or not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
             return None
-        segment = cls(fd, path, facts.st_size, facts.st_size)
-        segment.is_full = True
-        segment.delivered = min(_delivered(os.pread(fd, HEADER_BYTES, 0)), facts.st_size)
-        return segment
+        return cls._at_rest(fd, path, facts.st_size)
 
     def append(self, line: bytes) -> None:
         """Write `line` behind the last one; on return it survives the death of the process. OSError where it was not written."""
@@ -122,11 +142,21 @@ class Segment:
             return content[: max(content.rfind(b"\n"), content.rfind(b"\0")) + 1] or content
         return content
 
+    def read_undelivered(self) -> bytes:
+        """Everything behind what is delivered, without the room that is not used yet."""
+        return os.pread(self._fd, max(0, self.end - self.delivered), self.delivered).rstrip(b"\0")
+
     def acknowledge(self, offset: int) -> None:
         """Note that everything before `offset` is in the database: after the commit, never before."""
-        self.delivered = offset
+        self.delivered = max(offset, self.delivered)
         with contextlib.suppress(OSError):  # a replay that starts too early is harmless
             os.pwrite(self._fd, _header(offset), 0)
+
+    def take_over_acknowledgement(self) -> None:
+        """Believe the file where another process has delivered more of it in this one's stead."""
+        with contextlib.suppress(OSError):
+            told = _delivered(os.pread(self._fd, HEADER_BYTES, 0))
+            self.delivered = max(self.delivered, min(told, self.end))
 
     def sync(self) -> None:
         """Carry what was appended since the last time past the operating system's cache, so that it survives a power loss."""
@@ -139,6 +169,17 @@ class Segment:
     def unread_bytes(self) -> int:
         """Bytes that are not yet delivered."""
         return self.end - self.delivered
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether nobody holds it, for one that was made by `view`."""
+        try:
+            # Shared, so that two who look do not take each other for its owner.
+            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return True
 
     def is_linked(self) -> bool:
         """Whether its file still has a name: somebody may have cleared the directory."""

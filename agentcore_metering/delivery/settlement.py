@@ -5,34 +5,33 @@ When to try again is left to the writer; a batch that is given again after a fai
 
 from __future__ import annotations
 
-import json
 import logging
-import os
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from agentcore_metering.core.ports import Clock
 from agentcore_metering.core.types import AttemptRecord
-from agentcore_metering.delivery.codec import to_text
-from agentcore_metering.delivery.directory import open_private
+from agentcore_metering.delivery.faults import Fault
 from agentcore_metering.delivery.store import RowStore, StoreUnavailable
-from agentcore_metering.delivery.throttle import LogThrottle
 
-__all__ = ["BATCH_ROWS", "Quarantine", "Settlement", "tell_whole"]
+__all__ = ["BATCH_ROWS", "Refused", "Settlement", "identity"]
 
 logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 200
-QUARANTINE_NAME = "quarantine.ndjson"
-QUARANTINE_MAX_BYTES = 64 * 1024 * 1024
-ERROR_CHARACTERS = 500
+
+
+class Refused(Protocol):
+    """Where records go that no repair made acceptable."""
+
+    def put(self, record: AttemptRecord, reason: Exception) -> None:
+        """Keep a record with the reason. May not raise."""
 
 
 class Settlement:
     """Delivers records to a store. Counts what became of them."""
 
-    def __init__(self, store: RowStore, quarantine: Quarantine) -> None:
+    def __init__(self, store: RowStore, quarantine: Refused) -> None:
         self._store = store
         self._quarantine = quarantine
         self.reset()
@@ -43,27 +42,30 @@ class Settlement:
         """Records that the store took, repaired ones included."""
         self.repaired = 0
         self.quarantined = 0
+        self.faults: Counter[Fault] = Counter()
         self._done: set[object] = set()
 
     def deliver(self, records: Sequence[AttemptRecord]) -> None:
         """Bring every record into the store or into quarantine. Raises StoreUnavailable; call again with the same records then."""
         for begin in range(0, len(records), BATCH_ROWS):
             self._write(records[begin : begin + BATCH_ROWS])
-        self._done.difference_update(map(_identity, records))
+        self._done.difference_update(map(identity, records))
 
     def _write(self, batch: Sequence[AttemptRecord]) -> None:
-        waiting = [record for record in batch if _identity(record) not in self._done]
+        waiting = [record for record in batch if identity(record) not in self._done]
         if not waiting:
             return
         try:
             self._store.write(waiting)
         except StoreUnavailable:
+            self.faults[Fault.DATABASE_UNAVAILABLE] += 1
             raise
         except Exception as exc:  # noqa: BLE001 - whatever one record makes the store do, the others must not wait behind it
+            self.faults[Fault.ROWS_REJECTED] += 1
             self._isolate(waiting, exc)
         else:
             self.written += len(waiting)
-            self._done.update(map(_identity, waiting))
+            self._done.update(map(identity, waiting))
 
     def _isolate(self, rejected: Sequence[AttemptRecord], reason: Exception) -> None:
         if len(rejected) > 1:
@@ -75,6 +77,7 @@ class Settlement:
         try:
             self._store.write([self._store.repair(record)])
         except StoreUnavailable:
+            self.faults[Fault.DATABASE_UNAVAILABLE] += 1
             raise
         except Exception as exc:  # noqa: BLE001 - the record is kept with the reason, whatever that is
             self.quarantined += 1
@@ -83,56 +86,9 @@ class Settlement:
             self.repaired += 1
             self.written += 1
             logger.info("Usage row %s was stored after a repair: %s", record.id, reason)
-        self._done.add(_identity(record))
+        self._done.add(identity(record))
 
 
-class Quarantine:
-    """The file of records that no repair made acceptable, one JSON object a line."""
-
-    def __init__(self, directory: Path, clock: Clock, throttle: LogThrottle) -> None:
-        self.path = directory / QUARANTINE_NAME
-        self._clock = clock
-        self._throttle = throttle
-        self._count = 0
-
-    def put(self, record: AttemptRecord, reason: Exception) -> None:
-        """Keep a record with the reason. Where the file cannot be written, the record goes to the log, whole."""
-        error = f"{type(reason).__name__}: {reason}"[:ERROR_CHARACTERS]
-        try:
-            self._append(record, error)
-        except OSError as exc:
-            tell_whole(record, f"{error}; and {self.path} cannot be written: {exc}")
-            return
-        self._count += 1
-        if self._throttle.is_due("quarantine"):
-            logger.error(
-                "%d usage records were refused by the database and wait in %s; the last one, %s: %s",
-                self._count,
-                self.path,
-                record.id,
-                error,
-            )
-
-    def _append(self, record: AttemptRecord, error: str) -> None:
-        entry: dict[str, Any] = {
-            "at": self._clock.now().isoformat(),
-            "error": error,
-            "record": json.loads(to_text(record)),
-        }
-        fd = open_private(self.path)
-        try:
-            if os.fstat(fd).st_size > QUARANTINE_MAX_BYTES:
-                raise OSError(f"it is larger than {QUARANTINE_MAX_BYTES} bytes")
-            os.write(fd, json.dumps(entry).encode("ascii") + b"\n")
-        finally:
-            os.close(fd)
-
-
-def tell_whole(record: AttemptRecord, reason: str) -> None:
-    """The last stop of a record: the log, at CRITICAL, as JSON."""
-    logger.critical("A usage record could not be stored (%s): %s", reason, to_text(record))
-
-
-def _identity(record: AttemptRecord) -> tuple[object, ...]:
-    """An end is not done because the interruption of the same attempt is."""
+def identity(record: AttemptRecord) -> tuple[object, ...]:
+    """What tells a record from others: an end is not done because the interruption of the same attempt is."""
     return record.id, record.status

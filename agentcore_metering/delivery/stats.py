@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from agentcore_metering.delivery.faults import Fault
 
 __all__ = ["WriterStats"]
 
@@ -27,3 +30,5 @@ class WriterStats:
     """Segments of dead processes."""
     unreadable_lines: int
     is_database_down: bool
+    faults: Mapping[Fault, int]
+    """What went wrong on the way of records that were kept all the same."""

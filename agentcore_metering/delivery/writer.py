@@ -24,7 +24,8 @@ from agentcore_metering.delivery.drain import Drain, Sources
 from agentcore_metering.delivery.fork import survive_forks
 from agentcore_metering.delivery.intake import MEMORY_RECORDS, Intake
 from agentcore_metering.delivery.journal import Journal, SyncMode
-from agentcore_metering.delivery.settlement import Quarantine, Settlement
+from agentcore_metering.delivery.quarantine import Quarantine
+from agentcore_metering.delivery.settlement import Settlement
 from agentcore_metering.delivery.stats import WriterStats
 from agentcore_metering.delivery.store import RowStore, StoreUnavailable
 from agentcore_metering.delivery.throttle import LogThrottle
@@ -56,7 +57,9 @@ class Writer:
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         memory_records: int = MEMORY_RECORDS,
+        has_threads: bool = True,
     ) -> None:
+        """Without threads, records stay in the journal until somebody else delivers them."""
         clock = clock or SystemClock()
         self._journal = journal
         self._store = store
@@ -68,8 +71,12 @@ class Writer:
         self._adopter = Adopter(journal, self._throttle)
         sources = Sources(self._intake, journal, self._adopter)
         self._drain = Drain(sources, self._settlement, clock, self._throttle, self._tell_progress)
-        self._drainer = BackgroundLoop("agentcore-metering-writer", self._step, linger_s=LINGER_S, at_end=self._release)
-        self._syncer = BackgroundLoop("agentcore-metering-sync", self._sync, linger_s=SYNC_INTERVAL_S)
+        self._drainer = BackgroundLoop(
+            "agentcore-metering-writer", self._step, linger_s=LINGER_S, at_end=self._release, may_start=has_threads
+        )
+        self._syncer = BackgroundLoop(
+            "agentcore-metering-sync", self._sync, linger_s=SYNC_INTERVAL_S, may_start=has_threads
+        )
         self._begin()
         survive_forks(self)
         self._at_exit = _close_if_alive(self)
@@ -171,6 +178,7 @@ class Writer:
             adopted=adopter.adopted,
             unreadable_lines=self._drain.unreadable_lines + adopter.unreadable_lines,
             is_database_down=self.is_database_down,
+            faults=settlement.faults + self._intake.faults,
         )
 
     def before_fork(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal
+from enum import StrEnum
 from typing import Any
 
 from opentelemetry.util.types import AttributeValue
@@ -33,6 +34,16 @@ _COST_STATUS_ORDER = (CostStatus.UNPRICED, CostStatus.PRICED, CostStatus.FREE)
 
 _EXACT = Context(prec=60)
 """The host may lower the precision of the thread's decimal context; sums of money must not feel it."""
+
+
+class CostConvention(StrEnum):
+    """Under which name a span carries its cost for others to read. One at a time: no name may be both a value and a prefix of others."""
+
+    OTEL_DRAFT = "otel-draft"
+    """`gen_ai.usage.cost.amount`, `.currency` and `.source`, as proposed to the GenAI conventions."""
+    USAGE_COST = semconv.COST_ALIAS
+    OPERATION_COST = semconv.OPERATION_COST
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +76,16 @@ class CallTotals:
         )
 
 
+_COUNTS = tuple(item.name for item in fields(Usage) if item.name.endswith("_tokens"))
+
+
 def _usage_total(usages: Iterable[Usage]) -> Usage | None:
     known = tuple(usage for usage in usages if usage.source is not UsageSource.NONE)
     if not known:
         return None
     is_estimated = any(usage.source is UsageSource.ESTIMATED for usage in known)
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in known),
-        output_tokens=sum(usage.output_tokens for usage in known),
-        cache_read_tokens=sum(usage.cache_read_tokens for usage in known),
-        cache_write_tokens=sum(usage.cache_write_tokens for usage in known),
-        reasoning_tokens=sum(usage.reasoning_tokens for usage in known),
-        source=UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER,
-    )
+    counts = {name: sum(getattr(usage, name) for usage in known) for name in _COUNTS}
+    return Usage(**counts, source=UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER)
 
 
 def _amounts(costs: Iterable[Cost]) -> dict[str, Decimal]:
@@ -204,6 +212,7 @@ def request_attributes(request: CallRequest, context: CallContext) -> AttributeM
     """What is known when a call begins and no sampler needs: its parameters and its caller."""
     return _parameter_attributes(request.parameters) | _present(
         (
+            (semconv.OUTPUT_TYPE, request.output_type),
             (semconv.USER_ID, str(context.user_id) if context.user_id is not None else None),
             (semconv.NODE, context.node_name),
         )
@@ -247,21 +256,33 @@ def _usage_attributes(operation: Operation, usage: Usage) -> AttributeMap:
     return attributes
 
 
-def _cost_attributes(totals: CallTotals) -> AttributeMap:
+def _cost_attributes(totals: CallTotals, convention: CostConvention) -> AttributeMap:
     if len(totals.amounts) > 1:
         amounts = tuple(f"{decimal_text(amount)} {currency}" for currency, amount in totals.amounts.items())
         return {semconv.EXACT_COST_AMOUNTS: amounts}
     attributes: AttributeMap = {}
     for currency, amount in totals.amounts.items():
-        attributes[semconv.COST_AMOUNT] = float(amount)
-        attributes[semconv.COST_CURRENCY] = currency
+        attributes |= _conventional_cost(currency, amount, totals.cost_source, convention)
         attributes[semconv.EXACT_COST_AMOUNT] = decimal_text(amount)
-    if attributes and totals.cost_source is not None:
-        attributes[semconv.COST_SOURCE] = totals.cost_source
+        attributes[semconv.EXACT_COST_CURRENCY] = currency
     return attributes
 
 
-def result_attributes(record: CallRecord, totals: CallTotals) -> AttributeMap:
+def _conventional_cost(
+    currency: str, amount: Decimal, source: str | None, convention: CostConvention
+) -> Mapping[str, AttributeValue]:
+    if convention is CostConvention.OTEL_DRAFT:
+        draft = (semconv.COST_AMOUNT, float(amount)), (semconv.COST_CURRENCY, currency), (semconv.COST_SOURCE, source)
+        return _present(draft)
+    if convention is CostConvention.NONE or currency != semconv.COST_ALIAS_CURRENCY:
+        # The two names in use have no currency; whoever reads them takes dollars for granted.
+        return {}
+    return {convention.value: float(amount)}
+
+
+def result_attributes(
+    record: CallRecord, totals: CallTotals, convention: CostConvention = CostConvention.OTEL_DRAFT
+) -> AttributeMap:
     """What is known when a call has ended. Usage and cost are `totals`; the response is the last attempt's."""
     last = record.last_attempt
     target = last.target if last is not None else record.request.target
@@ -284,7 +305,7 @@ def result_attributes(record: CallRecord, totals: CallTotals) -> AttributeMap:
         attributes |= _response_attributes(last)
     if totals.usage is not None:
         attributes |= _usage_attributes(target.operation, totals.usage)
-    return attributes | _cost_attributes(totals)
+    return attributes | _cost_attributes(totals, convention)
 
 
 def exception_attributes(failure: Failure) -> AttributeMap:

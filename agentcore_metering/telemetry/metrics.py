@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -53,10 +54,10 @@ def are_legacy_names_wanted() -> bool:
 class Instruments:
     """The instruments of one meter, by name."""
 
-    def __init__(self, meter: Meter, *, with_legacy_names: bool) -> None:
+    def __init__(self, meter: Meter, wanted: Iterable[semconv.Instrument]) -> None:
         self.counters: dict[str, Counter] = {}
         self.histograms: dict[str, Histogram] = {}
-        for instrument in semconv.INSTRUMENTS + (semconv.LEGACY_INSTRUMENTS if with_legacy_names else ()):
+        for instrument in wanted:
             if instrument.kind is semconv.InstrumentKind.COUNTER:
                 self.counters[instrument.name] = meter.create_counter(
                     instrument.name, instrument.unit, instrument.description
@@ -99,19 +100,29 @@ class CallMetrics:
     """Adds calls and attempts to the instruments of `meter_provider`, or of the global one when it is None.
 
     The instruments are made at the first measurement. Through the API's proxies a provider that is set later counts from then on.
-    Requested and answering models together have at most `max_models` names; every further one is counted as `other`.
+    Requested and answering models together have at most `max_models` names; every further one is counted as `other`. With
+    `has_cost_alias` the histogram `gen_ai.usage.cost` is measured too.
     """
 
-    def __init__(self, meter_provider: MeterProvider | None = None, max_models: int = DEFAULT_MAX_MODELS) -> None:
+    def __init__(
+        self,
+        meter_provider: MeterProvider | None = None,
+        max_models: int = DEFAULT_MAX_MODELS,
+        *,
+        has_cost_alias: bool = False,
+    ) -> None:
         self._meter_provider = meter_provider
         self._has_legacy_names = are_legacy_names_wanted()
+        self._has_cost_alias = has_cost_alias
         self._models = _ModelNames(max_models)
         self._base = functools.lru_cache(maxsize=_BASE_CACHE_SIZE)(self._bounded_base)
 
     @functools.cached_property
     def _instruments(self) -> Instruments:
         meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._meter_provider)
-        return Instruments(meter, with_legacy_names=self._has_legacy_names)
+        legacy = semconv.LEGACY_INSTRUMENTS if self._has_legacy_names else ()
+        alias = semconv.ALIAS_INSTRUMENTS if self._has_cost_alias else ()
+        return Instruments(meter, semconv.INSTRUMENTS + legacy + alias)
 
     def attempt_ended(self, record: AttemptRecord, context: Context, *, will_retry: bool) -> None:
         """Count one attempt: its tokens, its cost and how it ended. An unknown cost adds nothing; no usage adds zeros."""
@@ -143,6 +154,8 @@ class CallMetrics:
             self._measure_inference(record, totals, base, context)
         if self._has_legacy_names:
             self._measure_legacy(record, totals, base, context)
+        if self._has_cost_alias and (dollars := totals.amounts.get(semconv.COST_ALIAS_CURRENCY)) is not None:
+            self._instruments.histograms[semconv.COST_ALIAS].record(float(dollars), base, context)
 
     def _bounded_base(self, target: ModelTarget, response_model: str | None) -> AttributeMap:
         if target.request_model:

@@ -15,6 +15,7 @@ from agentcore_metering.core.types import AttemptRecord, CallContext, CallRecord
 from agentcore_metering.telemetry import semconv
 from agentcore_metering.telemetry.attributes import (
     CallTotals,
+    CostConvention,
     request_attributes,
     result_attributes,
     sampling_attributes,
@@ -60,7 +61,7 @@ class TelemetryObservation:
             totals = CallTotals.of(record.attempts)
             if self.wants_output:
                 steps.callback(self._capture, record, totals)
-            steps.callback(self._span.describe, record, totals)
+            steps.callback(self._span.describe, record, totals, self._observer.cost_convention)
             steps.callback(self._observer.metrics.call_ended, record, totals, self._span.context)
 
     def _capture(self, record: CallRecord, totals: CallTotals) -> None:
@@ -73,7 +74,8 @@ class TelemetryObservation:
 
     def _event(self, record: CallRecord, totals: CallTotals, captured: CapturedContent) -> ContentEvent:
         attributes = request_attributes(record.request, record.context) | captured.mark
-        attributes |= sampling_attributes(record.request.target) | result_attributes(record, totals)
+        attributes |= sampling_attributes(record.request.target)
+        attributes |= result_attributes(record, totals, self._observer.cost_convention)
         return ContentEvent(captured.body, attributes, self._span.context, self._span.end_ns(record))
 
 
@@ -89,9 +91,11 @@ class TelemetryObserver:
         content: what of the messages is captured; None is what `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says now, so nothing
             unless it is set.
         max_models: distinct model names on metrics; further ones are counted as `other`.
+        cost_convention: the name of a span's cost.
+        has_cost_alias: whether the histogram `gen_ai.usage.cost`, of calls that cost US dollars, is measured besides our counter.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent choices, by keyword
         self,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
@@ -99,10 +103,13 @@ class TelemetryObserver:
         logger_provider: Any = None,
         content: ContentPolicy | None = None,
         max_models: int = DEFAULT_MAX_MODELS,
+        cost_convention: CostConvention = CostConvention.OTEL_DRAFT,
+        has_cost_alias: bool = False,
     ) -> None:
         self._tracer_provider = tracer_provider
         self._logger_provider = logger_provider
-        self.metrics = CallMetrics(meter_provider, max_models)
+        self.metrics = CallMetrics(meter_provider, max_models, has_cost_alias=has_cost_alias)
+        self.cost_convention = cost_convention
         self.content = content if content is not None else ContentPolicy.from_environment()
 
     @functools.cached_property

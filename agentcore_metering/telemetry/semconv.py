@@ -22,6 +22,7 @@ EMBEDDINGS_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/client-embeddings.md"
 TOKEN_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/gen-ai-token-metrics.md"
 OPENAI_SPEC = f"{_GENAI}/blob/v0.1.0/docs/gen-ai/openai.md"
 COST_DRAFT = f"{_GENAI}/pull/443"
+COST_USE = f"{_GENAI}/issues/287"
 LEGACY_SPEC = "https://github.com/open-telemetry/semantic-conventions/blob/v1.41.0/docs/gen-ai"
 ERROR_SPEC = "https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/"
 EXCEPTION_SPEC = "https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/"
@@ -77,6 +78,12 @@ COST_SOURCE = "gen_ai.usage.cost.source"
 COST_SOURCE_PROVIDER = "provider"
 COST_SOURCE_LOCAL = "local"
 
+# Names for the cost that are in use elsewhere, without a currency ------------------------------------------------------
+COST_ALIAS = "gen_ai.usage.cost"
+"""Both an attribute of spans and a histogram."""
+OPERATION_COST = "operation.cost"
+COST_ALIAS_CURRENCY = "USD"
+
 # Errors and the caller: ERROR_SPEC, EXCEPTION_SPEC, USER_SPEC --------------------------------------------------------
 ERROR_TYPE = "error.type"
 ERROR_TYPE_OTHER = "_OTHER"
@@ -114,11 +121,14 @@ CONFIG_SCOPE = "agentcore_metering.config.scope"
 USAGE_SOURCE = "agentcore_metering.usage.source"
 COST_STATUS = "agentcore_metering.cost.status"
 EXACT_COST_AMOUNT = "agentcore_metering.cost.amount"
+EXACT_COST_CURRENCY = "agentcore_metering.cost.currency"
 EXACT_COST_AMOUNTS = "agentcore_metering.cost.amounts"
 PRICE_VERSION = "agentcore_metering.price.version"
 RETRY_EVENT = "agentcore_metering.retry"
 RETRY_ATTEMPT = "agentcore_metering.retry.attempt"
 RETRY_DELAY = "agentcore_metering.retry.delay"
+FAILURE_REASON = "agentcore_metering.failure.reason"
+CONTAINED_PART = "agentcore_metering.part"
 
 # Switches that others read or write ----------------------------------------------------------------------------------
 STABILITY_OPT_IN_ENV = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -149,6 +159,16 @@ COST = "agentcore_metering.cost"
 CALLS = "agentcore_metering.calls"
 ATTEMPTS = "agentcore_metering.attempts"
 RETRIES = "agentcore_metering.retries"
+SPOOL_RECORDS = "agentcore_metering.spool.records"
+SPOOL_SIZE = "agentcore_metering.spool.size"
+SPOOL_OLDEST_AGE = "agentcore_metering.spool.oldest_age"
+SPOOL_WRITTEN = "agentcore_metering.spool.written"
+SPOOL_REPAIRED = "agentcore_metering.spool.repaired"
+SPOOL_QUARANTINED = "agentcore_metering.spool.quarantined"
+SPOOL_DROPPED = "agentcore_metering.spool.dropped"
+SPOOL_INTERRUPTED = "agentcore_metering.spool.interrupted"
+PERSIST_FAILURES = "agentcore_metering.persist.failures"
+CONTAINED_ERRORS = "agentcore_metering.contained.errors"
 
 # Metric names of v1.41: LEGACY_SPEC ----------------------------------------------------------------------------------
 LEGACY_TOKENS_USAGE = "gen_ai.client.token.usage"
@@ -163,9 +183,16 @@ CURRENCY = "{currency}"
 CALL_UNIT = "{call}"
 ATTEMPT_UNIT = "{attempt}"
 RETRY_UNIT = "{retry}"
+RECORD_UNIT = "{record}"
+FAILURE_UNIT = "{failure}"
+ERROR_UNIT = "{error}"
+BYTES = "By"
+DOLLARS = "USD"
 SECONDS_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKENS_BUCKETS = tuple(float(4**exponent) for exponent in range(14))
 """1, 4, 16, ... 67108864."""
+DOLLARS_BUCKETS = tuple(float(f"{digit}e{exponent}") for exponent in range(-6, 2) for digit in (1, 2, 5))
+"""0.000001, 0.000002, 0.000005, 0.00001, ... 50."""
 
 # Attribute sets of metrics: bounded, so no user, node or metadata ----------------------------------------------------
 BASE = (OPERATION_NAME, PROVIDER_NAME, REQUEST_MODEL, RESPONSE_MODEL, SERVER_ADDRESS, SERVER_PORT)
@@ -179,6 +206,8 @@ class InstrumentKind(StrEnum):
 
     COUNTER = "counter"
     HISTOGRAM = "histogram"
+    OBSERVED_GAUGE = "observable gauge"
+    OBSERVED_COUNTER = "observable counter"
 
 
 class ValueType(StrEnum):
@@ -222,6 +251,14 @@ def _counter(
     name: str, unit: str, description: str, attributes: tuple[str, ...], spec: str | None = None
 ) -> Instrument:
     return Instrument(name, InstrumentKind.COUNTER, unit, description, attributes, spec=spec)
+
+
+def _gauge(name: str, unit: str, description: str) -> Instrument:
+    return Instrument(name, InstrumentKind.OBSERVED_GAUGE, unit, description, ())
+
+
+def _observed(name: str, unit: str, description: str, *attributes: str) -> Instrument:
+    return Instrument(name, InstrumentKind.OBSERVED_COUNTER, unit, description, attributes)
 
 
 def _seconds(name: str, description: str, attributes: tuple[str, ...], spec: str) -> Instrument:
@@ -268,6 +305,33 @@ LEGACY_INSTRUMENTS: tuple[Instrument, ...] = (
     _seconds(LEGACY_TIME_PER_OUTPUT_CHUNK, "Time between successive chunks of a stream.", BASE, LEGACY_SPEC),
 )
 """The names of v1.41, emitted besides the others when `STABILITY_OPT_IN_ENV` has `STABILITY_OPT_IN_DUP`. Never add the two families."""
+
+ALIAS_INSTRUMENTS: tuple[Instrument, ...] = (
+    Instrument(
+        COST_ALIAS,
+        InstrumentKind.HISTOGRAM,
+        DOLLARS,
+        "Cost of one call in US dollars.",
+        BASE,
+        DOLLARS_BUCKETS,
+        COST_USE,
+    ),
+)
+"""Emitted besides the others when they are asked for: a figure that is in `COST` already."""
+
+SIDE_CHANNEL_INSTRUMENTS: tuple[Instrument, ...] = (
+    _gauge(SPOOL_RECORDS, RECORD_UNIT, "Records of this process on their way to the database."),
+    _gauge(SPOOL_SIZE, BYTES, "Size of those that are in the journal."),
+    _gauge(SPOOL_OLDEST_AGE, SECONDS, "Time since the oldest of them ended; 0 where there is none."),
+    _observed(SPOOL_WRITTEN, RECORD_UNIT, "Records that the database took."),
+    _observed(SPOOL_REPAIRED, RECORD_UNIT, "Records that it took after a repair alone."),
+    _observed(SPOOL_QUARANTINED, RECORD_UNIT, "Records that it refused for good."),
+    _observed(SPOOL_DROPPED, RECORD_UNIT, "Records that only the log has."),
+    _observed(SPOOL_INTERRUPTED, RECORD_UNIT, "Attempts of dead processes whose end nobody knows."),
+    _observed(PERSIST_FAILURES, FAILURE_UNIT, "What went wrong on the way of records that were kept.", FAILURE_REASON),
+    _observed(CONTAINED_ERRORS, ERROR_UNIT, "Errors of metering itself, none of which reached a call.", CONTAINED_PART),
+)
+"""How rows get into the database, as seen by each process; counts are since its start, or its fork."""
 
 SPAN_ATTRIBUTES: tuple[SpanAttribute, ...] = (
     SpanAttribute(OPERATION_NAME, ValueType.STRING, "always", INFERENCE_SPEC),
@@ -325,9 +389,16 @@ SPAN_ATTRIBUTES: tuple[SpanAttribute, ...] = (
     SpanAttribute(USAGE_SOURCE, ValueType.STRING, "always"),
     SpanAttribute(COST_STATUS, ValueType.STRING, "always"),
     SpanAttribute(EXACT_COST_AMOUNT, ValueType.STRING, "with the amount; the exact decimal"),
+    SpanAttribute(EXACT_COST_CURRENCY, ValueType.STRING, "with the amount"),
     SpanAttribute(EXACT_COST_AMOUNTS, ValueType.STRINGS, "attempts have several currencies; for example `0.0012 USD`"),
     SpanAttribute(PRICE_VERSION, ValueType.STRING, "a price was applied; the last one's"),
 )
+
+COST_ALIAS_ATTRIBUTES: tuple[SpanAttribute, ...] = (
+    SpanAttribute(COST_ALIAS, ValueType.DOUBLE, "the convention is `gen_ai.usage.cost`; US dollars only", COST_USE),
+    SpanAttribute(OPERATION_COST, ValueType.DOUBLE, "the convention is `operation.cost`; US dollars only", COST_USE),
+)
+"""What a span carries in place of the three attributes of `COST_DRAFT` when another convention is asked for."""
 
 CONTENT_ATTRIBUTES: tuple[SpanAttribute, ...] = (
     SpanAttribute(SYSTEM_INSTRUCTIONS, ValueType.STRING, "the messages begin with instructions", CONTENT_SPEC),

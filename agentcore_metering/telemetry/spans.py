@@ -5,9 +5,6 @@ Which attributes a span has is said in `attributes`. Metrics take from here only
 
 from __future__ import annotations
 
-import functools
-import importlib
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import Token
 from datetime import UTC, datetime, timedelta
@@ -19,9 +16,10 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from agentcore_metering.core.types import CallContext, CallRecord, CallRequest, Operation, Status, TraceLink
+from agentcore_metering.core.types import CallContext, CallRecord, CallRequest, Status, TraceLink
 from agentcore_metering.telemetry import attributes, semconv
 from agentcore_metering.telemetry.content import CapturedContent
+from agentcore_metering.telemetry.neighbours import suppressing
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,29 +31,6 @@ _NS_PER_SECOND = 1_000_000_000
 def _unix_ns(moment: datetime) -> int:
     # In integers: a float holds today's nanoseconds only to some hundreds.
     return (moment - _EPOCH) // _MICROSECOND * _NS_PER_MICROSECOND
-
-
-@functools.cache
-def _util_genai_slot(operation: Operation) -> tuple[str, Callable[[], object]] | None:
-    """The context key and data class that silence OpenTelemetry's own GenAI instrumentations; None without them."""
-    try:
-        module = importlib.import_module(semconv.UTIL_GENAI_MODULE)
-    except ImportError:
-        return None
-    is_embeddings = operation is Operation.EMBEDDINGS
-    keys, data_class = semconv.UTIL_GENAI_EMBEDDINGS if is_embeddings else semconv.UTIL_GENAI_INFERENCE
-    key = next((getattr(module, name) for name in keys if hasattr(module, name)), None)
-    data = getattr(module, data_class, None)
-    return (key, data) if key is not None and data is not None else None
-
-
-def _suppressing(context: Context, operation: Operation) -> Context:
-    """`context` plus the keys that keep other LLM instrumentations from counting the same call. HTTP spans stay."""
-    context = context_api.set_value(semconv.OPENLLMETRY_SUPPRESSION_KEY, True, context)
-    if (slot := _util_genai_slot(operation)) is not None:
-        key, data = slot
-        context = context_api.set_value(key, data(), context)
-    return context
 
 
 def _parent_context(traceparent: str | None) -> Context:
@@ -137,14 +112,16 @@ class CallSpan:
         has ended, or in another thread, keeps its parent and its baggage.
         """
         if self._active_context is None:
-            self._active_context = _suppressing(self.context, self._operation)
+            self._active_context = suppressing(self.context, self._operation)
         return _Activation(self._active_context)
 
-    def describe(self, record: CallRecord, totals: attributes.CallTotals) -> None:
+    def describe(
+        self, record: CallRecord, totals: attributes.CallTotals, cost_convention: attributes.CostConvention
+    ) -> None:
         """Set on the span what `record` says; nothing on a span that is not recorded."""
         if not self.is_recording:
             return
-        self._span.set_attributes(attributes.result_attributes(record, totals))
+        self._span.set_attributes(attributes.result_attributes(record, totals, cost_convention))
         for attempt, following in pairwise(record.attempts):
             event = attributes.retry_attributes(attempt, following)
             self._span.add_event(semconv.RETRY_EVENT, event, timestamp=_unix_ns(attempt.ended_at))

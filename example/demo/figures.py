@@ -151,5 +151,7 @@ def _data_points(reader: InMemoryMetricReader) -> Iterable[tuple[str, Mapping[st
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
                 for point in metric.data.data_points:
-                    if scope.scope.name == "agentcore_metering" and hasattr(point, "value"):
-                        yield metric.name, dict(point.attributes or {}), point.value
+                    attributes = dict(point.attributes or {})
+                    # What has no model tells of the journal, not of calls; what has no value is a histogram.
+                    if "gen_ai.request.model" in attributes and hasattr(point, "value"):
+                        yield metric.name, attributes, point.value

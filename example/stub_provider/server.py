@@ -39,7 +39,7 @@ _ENDPOINTS: Final = (
     *openai_audio.ENDPOINTS,
     *openai_small.ENDPOINTS,
 )
-_BASE_PATHS: Final = {"anthropic": "", "gemini": "/v1beta"}
+_BASE_PATHS: Final = {"anthropic": "", "cohere": "", "gemini": "/v1beta"}
 _POLL_S: Final = 0.02
 
 

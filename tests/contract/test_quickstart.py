@@ -16,6 +16,7 @@ from example.stub_provider import StubProvider
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "docs" / "quickstart.md"
 
+SPOOL_METRICS = ("records", "size", "oldest_age", "written", "repaired", "quarantined", "dropped", "interrupted")
 CHECK = """
 import json, os
 os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
@@ -49,7 +50,7 @@ print(json.dumps({
     "is_child": llm.parent.span_id == http.context.span_id,
     "same_trace": row.trace_id == format(http.context.trace_id, "032x"),
     "metrics": sorted(metric.name for resource in reader.get_metrics_data().resource_metrics for scope in resource.scope_metrics
-                      for metric in scope.metrics if metric.name.startswith("agentcore_metering")),
+                      for metric in scope.metrics if metric.name in ("agentcore_metering.attempts", "agentcore_metering.calls", "agentcore_metering.cost")),
 }))
 """
 
@@ -92,5 +93,10 @@ def test_quickstart_works_as_written(tmp_path: Path) -> None:
         "row_cost": "0.000004650000",
         "is_child": True,
         "same_trace": True,
-        "metrics": ["agentcore_metering.attempts", "agentcore_metering.calls", "agentcore_metering.cost"],
+        "metrics": [
+            "agentcore_metering.attempts",
+            "agentcore_metering.calls",
+            "agentcore_metering.cost",
+            *sorted(f"agentcore_metering.spool.{name}" for name in SPOOL_METRICS),
+        ],
     }

@@ -76,7 +76,7 @@ def test_acomplete_cancelled_task_is_a_cancelled_call() -> None:
     world = World(ScriptedBackend())
 
     class Hanging(ScriptedBackend):
-        async def acomplete(self, arguments: Any) -> Any:
+        async def acall(self, function: str, arguments: Any) -> Any:
             await asyncio.Event().wait()
 
     world.backend = Hanging()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
+from typing import Any
 
 import pytest
 
@@ -34,3 +38,44 @@ def test_contained_logs_again_after_a_minute(caplog: pytest.LogCaptureFixture, m
 def test_contained_lets_interrupts_through(interrupt: type[BaseException]) -> None:
     with pytest.raises(interrupt), contained("telemetry"):
         raise interrupt
+
+
+def test_contained_in_a_signal_handler_that_interrupts_a_report_does_not_wait_for_it() -> None:
+    def fail(*_arguments: Any) -> None:
+        with contained("handler"):
+            raise RuntimeError("in the handler")
+
+    previous = signal.signal(signal.SIGUSR1, fail)
+    try:
+        with containment._lock:  # as if the signal came in the middle of a report
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+
+    assert contained_counts() == {"handler": 1}
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_forked_child_begins_at_zero_although_another_thread_held_the_lock() -> None:
+    with contained("telemetry"):
+        raise RuntimeError("before the fork")
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with containment._lock:
+            is_held.set()
+            may_end.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    is_held.wait(10)
+
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(5)  # ends a child that waits for the lock
+        os._exit(0 if contained_counts() == {} else 1)
+    may_end.set()
+    holder.join()
+
+    assert os.waitpid(pid, 0)[1] == 0
+    assert contained_counts() == {"telemetry": 1}

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from agentcore_metering.core.pricing import PriceBook, PriceMap, compute_amount, price_attempt
+from agentcore_metering.core.price_map import PriceMap
+from agentcore_metering.core.pricing import PriceBook, compute_amount, price_attempt
 from agentcore_metering.core.types import (
     Cost,
     CostSource,
@@ -107,13 +108,18 @@ def test_price_attempt_keeps_the_currency_of_the_price() -> None:
 def test_price_book_takes_the_first_source_that_knows() -> None:
     operator, price_map = make_price(currency="CNY"), make_price()
 
-    assert PriceBook([FixedPrices(operator), FixedPrices(price_map)]).price_of(make_target(), None, NOON) is operator
-    assert PriceBook([FixedPrices(), FixedPrices(price_map)]).price_of(make_target(), None, NOON) is price_map
-    assert PriceBook([FixedPrices()]).price_of(make_target(), None, NOON) is None
+    assert (
+        PriceBook([FixedPrices(operator), FixedPrices(price_map)]).price_of(make_target(), ResponseFacts(), NOON)
+        is operator
+    )
+    assert (
+        PriceBook([FixedPrices(), FixedPrices(price_map)]).price_of(make_target(), ResponseFacts(), NOON) is price_map
+    )
+    assert PriceBook([FixedPrices()]).price_of(make_target(), ResponseFacts(), NOON) is None
 
 
 def test_price_map_gives_exact_list_prices_with_version() -> None:
-    price = PriceMap().price_of(make_target(), "gpt-4o-mini-2024-07-18", NOON)
+    price = PriceMap().price_of(make_target(), ResponseFacts(response_model="gpt-4o-mini-2024-07-18"), NOON)
 
     assert price is not None
     assert price.unit_prices[TokenClass.INPUT] == Decimal("1.5e-7")
@@ -134,4 +140,4 @@ def test_price_map_gives_exact_list_prices_with_version() -> None:
     ],
 )
 def test_price_map_has_no_list_price(target: object) -> None:
-    assert PriceMap().price_of(target, None, NOON) is None  # type: ignore[arg-type]
+    assert PriceMap().price_of(target, ResponseFacts(), NOON) is None  # type: ignore[arg-type]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from agentcore_metering.core.arguments import CallArguments, require_messages
 from agentcore_metering.core.errors import ConfigError, RequestError
-from agentcore_metering.core.request import CallArguments, build_request, litellm_params, require_messages
+from agentcore_metering.core.request import build_request, litellm_params
 from agentcore_metering.core.types import CallRequest, ConfigScope, ModelConfig
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -181,3 +182,17 @@ def test_neither_key_nor_content_is_in_any_repr() -> None:
 
     assert "k-123456" not in repr(request) + repr(make_config())
     assert "hi" not in repr(request).replace("chat", "")
+
+
+def test_a_configured_tier_is_asked_for_and_a_currency_stays_here() -> None:
+    request = make_built(make_config(service_tier="flex", cost_currency="CNY"))
+
+    assert (request.target.requested_service_tier, request.target.cost_currency) == ("flex", "CNY")
+    assert request.arguments["service_tier"] == "flex"
+    assert "cost_currency" not in request.arguments
+
+
+@pytest.mark.parametrize("currency", ["yuan", "cny", 5, "CNYX"])
+def test_a_currency_that_is_none_is_refused(currency: Any) -> None:
+    with pytest.raises(ConfigError, match="ISO 4217"):
+        make_built(make_config(cost_currency=currency))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcore_metering.core.types import NO_USAGE, ResponseFacts, Usage, UsageSource
-from agentcore_metering.core.usage import extract_usage, with_estimate
+from agentcore_metering.core.usage import extract_usage, find_usage, with_estimate
 from tests.fakes import ScriptedBackend, make_request
 
 OPENAI = {
@@ -160,3 +160,54 @@ def _figures(usage: Usage) -> tuple[int, ...]:
         usage.cache_write_tokens,
         usage.reasoning_tokens,
     )
+
+
+ANTHROPIC_START = {
+    "input_tokens": 25,
+    "cache_read_input_tokens": 60,
+    "cache_creation_input_tokens": 15,
+    "output_tokens": 1,
+}
+
+
+def test_with_estimate_of_a_cut_answer_keeps_what_the_provider_told() -> None:
+    told = extract_usage(ANTHROPIC_START)
+
+    facts = with_estimate(ResponseFacts(usage=told), ScriptedBackend(), make_request(), "one two three", is_cut=True)
+
+    assert _figures(facts.usage) == (100, 3, 60, 15, 0)
+    assert facts.usage.source is UsageSource.ESTIMATED
+    assert facts.usage.raw == told.raw
+
+
+def test_with_estimate_of_a_cut_answer_without_input_figures_counts_the_input() -> None:
+    told = extract_usage({"prompt_tokens": 0, "completion_tokens": 2})
+
+    facts = with_estimate(ResponseFacts(usage=told), ScriptedBackend(), make_request(), "one two three", is_cut=True)
+
+    assert facts.usage == Usage(input_tokens=3, output_tokens=3, source=UsageSource.ESTIMATED)
+
+
+def test_reasoning_that_somebody_estimated_does_not_change_the_total() -> None:
+    without = extract_usage({"prompt_tokens": 10, "completion_tokens": 20})
+    estimated = extract_usage(
+        {"prompt_tokens": 10, "completion_tokens": 20, "completion_tokens_details": {"reasoning_tokens": 17}}
+    )
+
+    assert estimated.total_tokens == without.total_tokens == 30
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"usage": {"prompt_tokens": 1}}, 1),
+        ({"usage": {"prompt_tokens": 0}, "choices": [{"usage": {"prompt_tokens": 2}}]}, 2),
+        ({"choices": [{"provider_specific_fields": {"usage": {"prompt_tokens": 3}}}]}, 3),
+        ({"usage": {"prompt_tokens": 0}}, 0),
+        ({"choices": []}, None),
+    ],
+)
+def test_find_usage_looks_where_providers_put_it(answer: dict[str, Any], expected: int | None) -> None:
+    usage = find_usage(answer)
+
+    assert (None if usage is None else usage["prompt_tokens"]) == expected

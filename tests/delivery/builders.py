@@ -35,6 +35,9 @@ from agentcore_metering.delivery.journal import Journal
 from agentcore_metering.delivery.store import RowsRejected, StoreUnavailable
 from tests.fakes import make_target
 
+SMALL = 6 * 1024
+"""Bytes of a segment that a few records fill."""
+
 STARTED_AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -75,10 +78,26 @@ def make_record(key: str = "a", **changes: Any) -> AttemptRecord:
 def make_full_record() -> AttemptRecord:
     """A record with a value in every field."""
     usage = Usage(
-        100, 20, 64, 8, 5, UsageSource.PROVIDER, ("cache_read>input",), {"prompt_tokens": 100, "deep": [{"x": 1.5}]}
+        100,
+        20,
+        64,
+        8,
+        5,
+        UsageSource.PROVIDER,
+        ("cache_read>input",),
+        {"prompt_tokens": 100, "deep": [{"x": 1.5}]},
+        *range(1, 10),
     )
     unit_prices = {TokenClass.INPUT: Decimal("0.00000015"), TokenClass.CACHE_READ: Decimal("7.5E-8")}
-    price = Price("USD", unit_prices, CostSource.PRICE_MAP, "litellm 1.106.2 sha256:0f3a9c1b")
+    price = Price(
+        "USD",
+        unit_prices,
+        CostSource.PRICE_MAP,
+        "litellm 1.106.2 sha256:0f3a9c1b",
+        {"web_searches": Decimal("0.01")},
+        "flex",
+        (TokenClass.INPUT_AUDIO,),
+    )
     return make_record(
         attempt=2,
         call_id=UUID("01940000-0000-7000-8000-000000000001"),
@@ -88,6 +107,8 @@ def make_full_record() -> AttemptRecord:
             server_port=443,
             config_uuid=UUID("01940000-0000-7000-8000-00000000c0f1"),
             config_scope=ConfigScope.USER,
+            requested_service_tier="auto",
+            cost_currency="CNY",
         ),
         context=CallContext(
             "42", "summarise", "task", "app.tasks", "t-1", {"trace_id": "h-7", "n": {"a": [1, None]}}, "00-aa-bb-01"
@@ -102,7 +123,15 @@ def make_full_record() -> AttemptRecord:
             is_retryable=True,
             retry_after_s=2.5,
         ),
-        facts=ResponseFacts(usage, Decimal("0.0012"), "chatcmpl-1", "gpt-4o-mini-2024-07-18", "stop", "default"),
+        facts=ResponseFacts(
+            usage,
+            Decimal("0.0012"),
+            "chatcmpl-1",
+            "gpt-4o-mini-2024-07-18",
+            "stop",
+            "default",
+            {"web_searches": Decimal(3)},
+        ),
         cost=Cost(Decimal("0.000019200000"), "USD", CostSource.PROVIDER, price, Decimal("0.0000190")),
         cost_status=CostStatus.PRICED,
         trace=TraceLink("a" * 32, "b" * 16, is_sampled=True),
@@ -189,3 +218,24 @@ class SqliteStore:
 
 def without_user(record: AttemptRecord) -> AttemptRecord:
     return replace(record, context=replace(record.context, user_id=None))
+
+
+def leave_behind(directory: Path, *entries: AttemptStart | AttemptRecord, delivered: int = 0) -> list[Path]:
+    """The segments of a process that died after these entries, the first `delivered` of which had been delivered."""
+    journal = Journal(directory, segment_bytes=SMALL)
+    for number, entry in enumerate(entries, 1):
+        if isinstance(entry, AttemptStart):
+            journal.append_start(entry)
+        else:
+            journal.append_end(entry)
+        if number == delivered:
+            while chunk := journal.read():
+                journal.acknowledge(chunk)
+    journal.after_fork_in_child()  # descriptors and locks go, as when a process dies
+    return sorted(directory.glob("*.jnl"))
+
+
+def with_key_of_a_mark(record: AttemptRecord) -> AttemptRecord:
+    """Its metadata looks like a line of the journal, as an object and as a text."""
+    metadata = {"object": {"v": 1, "k": "e"}, "text": '00000000 {"v":1,"k":"e"'}
+    return replace(record, context=replace(record.context, metadata=metadata))

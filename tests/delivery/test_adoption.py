@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agentcore_metering.core.types import AttemptRecord, AttemptStart, CostStatus, Status
+from agentcore_metering.core.types import AttemptRecord, CostStatus, Status
 from agentcore_metering.delivery import directory as directory_module
 from agentcore_metering.delivery.adoption import Adopter, interrupted
 from agentcore_metering.delivery.codec import encode
@@ -19,10 +19,8 @@ from agentcore_metering.delivery.journal import Journal
 from agentcore_metering.delivery.segment import HEADER_BYTES, Segment
 from agentcore_metering.delivery.store import StoreUnavailable
 from agentcore_metering.delivery.throttle import LogThrottle
-from tests.delivery.builders import MemoryStore, end_of, key_of, make_record, make_start
+from tests.delivery.builders import SMALL, MemoryStore, end_of, key_of, leave_behind, make_record, make_start
 from tests.fakes import FakeClock
-
-SMALL = 4096
 
 
 def make_adopter(directory: Path) -> Adopter:
@@ -37,21 +35,6 @@ def adopter(tmp_path: Path) -> Adopter:
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
-
-
-def leave_behind(directory: Path, *entries: AttemptStart | AttemptRecord, delivered: int = 0) -> list[Path]:
-    """The segments of a process that died after these entries, the first `delivered` of which had been delivered."""
-    journal = Journal(directory, segment_bytes=SMALL)
-    for number, entry in enumerate(entries, 1):
-        if isinstance(entry, AttemptStart):
-            journal.append_start(entry)
-        else:
-            journal.append_end(entry)
-        if number == delivered:
-            while chunk := journal.read():
-                journal.acknowledge(chunk)
-    journal.after_fork_in_child()  # descriptors and locks go, as when a process dies
-    return sorted(directory.glob("*.jnl"))
 
 
 def statuses(store: MemoryStore) -> dict[str, Status]:

@@ -279,6 +279,21 @@ def test_torn_last_line_is_told_once() -> None:
     assert read(encode(whole) + torn[: len(torn) // 2] + b"\0" * 100) == [whole, Unreadable(Reason.DAMAGED)]
 
 
+def test_damage_that_looks_like_a_line_feed_is_one_damage() -> None:
+    before, after = make_record("before"), make_record("after")
+    line = encode(make_record("hit"))
+    parted = line[:40] + b"\n" + line[41:90] + b"\n" + line[91:]
+
+    assert read(encode(before) + parted + encode(after)) == [before, Unreadable(Reason.DAMAGED), after]
+
+
+def test_lines_next_to_each_other_that_are_both_damaged_are_told_one_by_one() -> None:
+    lines = [encode(make_record(key)) for key in "ab"]
+    damaged = [line[:40] + b"?" + line[41:] for line in lines]
+
+    assert read(b"".join(damaged)) == [Unreadable(Reason.DAMAGED)] * 2
+
+
 def test_lost_line_feed_costs_no_record() -> None:
     records = [make_record(), make_record(), make_record()]
     content = bytearray(b"".join(map(encode, records)))

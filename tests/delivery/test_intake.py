@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -37,9 +38,9 @@ def in_memory(intake: Intake) -> list[str]:
     return [key_of(record) for record in intake.peek(100)]
 
 
-def break_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def break_disk(monkeypatch: pytest.MonkeyPatch, fault: int = errno.EIO) -> None:
     def refuse(fd: int, line: bytes, offset: int) -> int:
-        raise OSError(5, "input/output error")
+        raise OSError(fault, os.strerror(fault))
 
     monkeypatch.setattr(os, "pwrite", refuse)
 
@@ -100,6 +101,24 @@ def test_broken_disk_is_left_alone_for_thirty_seconds(
     clock.advance(29)
     intake.take_end(make_record("b"))
     clock.advance(2)
+    intake.take_end(make_record("c"))
+
+    assert in_memory(intake) == ["a", "b"]
+    assert journal.accepted == 1
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_asked_again_after_a_second(
+    journal: Journal, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    intake = make_intake(journal, clock, memory_records=10)
+    break_disk(monkeypatch, fault)
+    intake.take_end(make_record("a"))
+    monkeypatch.undo()
+
+    clock.advance(0.9)
+    intake.take_end(make_record("b"))
+    clock.advance(0.2)
     intake.take_end(make_record("c"))
 
     assert in_memory(intake) == ["a", "b"]

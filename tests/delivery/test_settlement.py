@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from agentcore_metering.core.types import AttemptRecord
-from agentcore_metering.delivery import settlement as settlement_module
+from agentcore_metering.delivery import quarantine as quarantine_module
 from agentcore_metering.delivery.adoption import interrupted
-from agentcore_metering.delivery.settlement import Quarantine, Settlement
+from agentcore_metering.delivery.quarantine import Quarantine
+from agentcore_metering.delivery.settlement import Settlement
 from agentcore_metering.delivery.store import StoreUnavailable
 from agentcore_metering.delivery.throttle import LogThrottle
 from tests.delivery.builders import MemoryStore, end_of, key_of, make_record, make_start, without_user
@@ -218,7 +219,7 @@ def test_quarantine_that_cannot_be_written_tells_the_record_whole(
     store.is_poison = is_poison
     path = tmp_path / "quarantine.ndjson"
     if is_too_large:
-        monkeypatch.setattr(settlement_module, "QUARANTINE_MAX_BYTES", 0)
+        monkeypatch.setattr(quarantine_module, "QUARANTINE_MAX_BYTES", 0)
         path.write_text("{}\n")
     else:
         path.mkdir()

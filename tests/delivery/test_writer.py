@@ -16,6 +16,7 @@ import pytest
 from agentcore_metering.core.containment import contained_counts
 from agentcore_metering.core.types import AttemptRecord, AttemptStart, CallContext
 from agentcore_metering.delivery import drain as drain_module
+from agentcore_metering.delivery.faults import Fault
 from agentcore_metering.delivery.journal import Journal, SyncMode
 from agentcore_metering.delivery.store import StoreUnavailable
 from agentcore_metering.delivery.writer import Writer
@@ -684,3 +685,32 @@ class TestClose:
         make_writer().adopt_once()
 
         assert [record.status.value for record in store.rows.values()] == ["interrupted"]
+
+
+def test_stats_tell_what_went_wrong_by_reason(tmp_path: Path) -> None:
+    store = MemoryStore()
+    writer = Writer(Journal(tmp_path), store, clock=FakeClock())
+    store.is_down = True
+    writer.attempt_ended(make_record())
+    with pytest.raises(StoreUnavailable):
+        writer.drain_once()
+    store.is_down = False
+    store.is_poison = lambda record: True
+    writer.drain_once()
+
+    faults = writer.stats().faults
+
+    assert faults[Fault.DATABASE_UNAVAILABLE] >= 1
+    assert faults[Fault.ROWS_REJECTED] >= 1
+    writer.close()
+
+
+def test_writer_without_threads_leaves_its_records_to_others(tmp_path: Path) -> None:
+    store = MemoryStore()
+    writer = Writer(Journal(tmp_path), store, clock=FakeClock(), has_threads=False)
+
+    writer.attempt_ended(make_record())
+
+    assert not writer.flush(10)
+    assert not writer.close()
+    assert (store.rows, len(list(tmp_path.glob("*.jnl")))) == ({}, 1)

@@ -9,6 +9,7 @@ import fcntl
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -41,6 +42,18 @@ class FlakyStore(SqliteStore):
         super().write(records)
         if self._writes == 2:
             raise StoreUnavailable("the connection was lost after the commit")
+
+
+class HangingStore(SqliteStore):
+    """Takes a batch and never answers."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.has_batch = threading.Event()
+
+    def write(self, records: Sequence[AttemptRecord]) -> None:
+        self.has_batch.set()
+        threading.Event().wait()
 
 
 class Process:
@@ -81,6 +94,18 @@ def leave(directory: Path) -> None:
     process = Process(directory, FlakyStore(directory / "usage.sqlite3", outages_after=0))
     process.calls(200)
     process.call(is_killed=True)
+
+
+def adopted_alive(directory: Path) -> None:
+    """A call whose record cannot be delivered, an adopter beside this process, a call after it, and a kill."""
+    store = HangingStore(directory / "usage.sqlite3")
+    process = Process(directory, store)
+    process.call()
+    store.has_batch.wait()  # until the writer hangs, so that it sees nothing of what the adopter does
+    os.write(1, b"ready\n")
+    sys.stdin.readline()
+    process.call()
+    die(signal.SIGKILL)()
 
 
 def adopt(directory: Path) -> None:
@@ -125,6 +150,7 @@ def fail() -> None:
 SCENARIOS: dict[str, Callable[[Path], None]] = {
     "chaos": chaos,
     "leave": leave,
+    "adopted alive": adopted_alive,
     "adopt": adopt,
     "return": ends_by(lambda: None),
     "exception": ends_by(fail),

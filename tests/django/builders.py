@@ -20,7 +20,7 @@ def make_stub_config(
     stub: StubProvider, provider: str = "openai", model: str = "gpt-4o-mini", **fields: Any
 ) -> LLMConfig:
     """An active configuration, global unless a `user` is given, that leads to the stub."""
-    wire = provider if provider in ("anthropic", "gemini") else "openai"
+    wire = provider if provider in ("anthropic", "cohere", "gemini") else "openai"
     config = {"model": model, "api_key": KEY, "api_base": stub.api_base(wire), **fields.pop("config", {})}
     scope = LLMConfig.Scope.USER if fields.get("user") else LLMConfig.Scope.GLOBAL
     return LLMConfig.objects.create(scope=scope, provider=provider, config=config, **fields)

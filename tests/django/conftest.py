@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from agentcore_metering.adapters.django import runtime
 from agentcore_metering.core import containment
+from agentcore_metering.telemetry.observer import TelemetryObserver
 from example.stub_provider import StubProvider
+from tests.django.persistence.spools import Spool
 from tests.telemetry.recording import RecordedTelemetry, record_telemetry
 
 
@@ -37,6 +42,15 @@ def stub(_running_stub: StubProvider) -> StubProvider:
 def telemetry(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordedTelemetry]:
     """What the meter of this test sends, by providers of its own."""
     recorded = record_telemetry()
-    monkeypatch.setattr(runtime, "TelemetryObserver", lambda: recorded.observer)
+    observer = functools.partial(TelemetryObserver, recorded.tracer_provider, recorded.meter_provider)
+    monkeypatch.setattr(runtime, "TelemetryObserver", observer)
     yield recorded
     recorded.close()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, settings: Settings) -> Spool:
+    """A journal's directory of this test's own, as the settings name it; it is not made yet."""
+    settings.AGENTCORE_METERING_WRITE_MODE = "journal"
+    settings.AGENTCORE_METERING_SPOOL_DIR = tmp_path / "spool"
+    return Spool(tmp_path / "spool")

@@ -8,8 +8,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
-from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice, LLMUsage, MeteringConfig
+from agentcore_metering.adapters.django.models import LLMConfig, LLMCostChange, LLMPrice, LLMUsage, MeteringConfig
 from agentcore_metering.adapters.django.persistence.rows import write_rows
 from tests.django.persistence.test_rows import make_record
 
@@ -33,11 +34,14 @@ def rows() -> dict[str, Any]:
         "llmusage": LLMUsage.objects.get(),
         "llmconfig": LLMConfig.objects.create(scope="global", provider="openai", config=config),
         "llmprice": LLMPrice.objects.create(model_pattern="gpt-4o*", input_per_1m=1, output_per_1m=2),
+        "llmcostchange": LLMCostChange.objects.create(
+            usage_id=LLMUsage.objects.get().pk, new_amount=1, new_currency="USD"
+        ),
         "meteringconfig": MeteringConfig.objects.create(scope="global", key="retention_days", value=30),
     }
 
 
-@pytest.mark.parametrize("model", ["llmusage", "llmconfig", "llmprice", "meteringconfig"])
+@pytest.mark.parametrize("model", ["llmusage", "llmconfig", "llmcostchange", "llmprice", "meteringconfig"])
 def test_lists_and_rows_open_without_a_secret(admin: Client, rows: dict[str, Any], model: str) -> None:
     for name, args in (
         (f"admin:agentcore_metering_{model}_changelist", []),
@@ -65,6 +69,29 @@ def test_usage_can_be_searched_by_trace(admin: Client, rows: dict[str, Any]) -> 
         "1 LLM usage" in admin.get(url, {"q": "a" * 32}).content.decode()
         or str(rows["llmusage"].pk) in admin.get(url, {"q": "a" * 32}).content.decode()
     )
+
+
+@pytest.mark.parametrize(
+    ("is_sampled", "template", "is_linked"),
+    [
+        (True, "https://traces.example/{trace_id}?span={span_id}&x=1", True),
+        (False, "https://traces.example/{trace_id}", False),
+        (None, "https://traces.example/{trace_id}", False),
+        (True, None, False),
+    ],
+)
+def test_usage_links_to_its_trace_where_that_was_recorded(
+    admin: Client, settings: Settings, is_sampled: bool | None, template: str | None, is_linked: bool
+) -> None:
+    settings.AGENTCORE_METERING_TRACE_URL_TEMPLATE = template
+    row = LLMUsage.objects.create(model="m", trace_id="a" * 32, span_id="b" * 16, trace_sampled=is_sampled)
+    link = f'<a href="https://traces.example/{"a" * 32}?span={"b" * 16}&amp;x=1" target="_blank" rel="noopener">{"a" * 32}</a>'
+
+    for name, args in (("changelist", []), ("change", [row.pk])):
+        page = admin.get(reverse(f"admin:agentcore_metering_llmusage_{name}", args=args)).content.decode()
+
+        assert (link in page) is is_linked
+        assert "a" * 32 in page
 
 
 @pytest.mark.parametrize("model", ["llmusage", "llmconfig", "meteringconfig"])

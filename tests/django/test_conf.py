@@ -26,6 +26,12 @@ DEFAULTS = {
     "REDACT_EXCEPTIONS": True,
     "READ_WAIT_S": 1.0,
     "INLINE_WAIT_S": 1.0,
+    "COST_SPAN_CONVENTION": "otel-draft",
+    "COST_METRIC_ALIAS": False,
+    "MAX_METRIC_MODELS": 200,
+    "CAPTURE_CONTENT": None,
+    "CONTENT_REDACTOR": None,
+    "TRACE_URL_TEMPLATE": None,
 }
 
 
@@ -50,6 +56,14 @@ def test_settings_carry_the_prefix_in_django() -> None:
         ("ENCRYPTION_KEYS", ["new", "old"], ("new", "old")),
         ("LLM", {"provider": "openai", "config": {"model": "m"}}, {"provider": "openai", "config": {"model": "m"}}),
         ("LLM", {"provider": "openai"}, {"provider": "openai", "config": {}}),
+        ("CAPTURE_CONTENT", "EVENT_ONLY", "EVENT_ONLY"),
+        ("CONTENT_REDACTOR", "builtins.ascii", ascii),
+        ("CONTENT_REDACTOR", ascii, ascii),
+        (
+            "TRACE_URL_TEMPLATE",
+            'https://grafana.example/explore?panes={"a":1}&t={trace_id}&s={span_id}',
+            'https://grafana.example/explore?panes={"a":1}&t={trace_id}&s={span_id}',
+        ),
     ],
 )
 def test_setting_given_reads_as_its_type_at_each_access(name: str, given: object, read: object) -> None:
@@ -70,6 +84,19 @@ def test_setting_given_reads_as_its_type_at_each_access(name: str, given: object
         ("READ_WAIT_S", "1"),
         ("INLINE_WAIT_S", float("nan")),
         ("DATABASE_ALIAS", 1),
+        ("COST_SPAN_CONVENTION", "otel"),
+        ("COST_METRIC_ALIAS", 1),
+        ("MAX_METRIC_MODELS", 0),
+        ("CAPTURE_CONTENT", "true"),
+        ("CONTENT_REDACTOR", 1),
+        ("CONTENT_REDACTOR", "tests.no_such_module.redact"),
+        ("CONTENT_REDACTOR", "tests.settings.SECRET_KEY"),
+        ("TRACE_URL_TEMPLATE", "/explore/{trace_id}"),
+        ("TRACE_URL_TEMPLATE", "javascript:alert('{trace_id}')"),
+        ("TRACE_URL_TEMPLATE", "https://grafana.example/explore"),
+        ("TRACE_URL_TEMPLATE", "https://grafana.example/{trace_id}/{user}"),
+        ("TRACE_URL_TEMPLATE", "https:///{trace_id}"),
+        ("TRACE_URL_TEMPLATE", "https://grafana.example/{trace_id} x"),
     ],
 )
 def test_setting_of_wrong_type_names_setting_and_value(name: str, wrong: object) -> None:

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import run_checks
+from django.core.checks import CheckMessage, run_checks
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -18,6 +19,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import StateApps
 from django.test import override_settings
 
+from agentcore_metering.adapters.django import migrations
 from agentcore_metering.adapters.django.checks import REFERENCE_MIGRATIONS
 from agentcore_metering.adapters.django.fields import ExactSum
 from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage, LLMUsageSeries
@@ -28,14 +30,8 @@ APP = "agentcore_metering"
 AT_0018 = "0001_squashed_0018_alter_llmusageseries_options_and_more"
 AT_0020 = "0020_llmconfig_fallback"
 NODE_0018 = (APP, "0018_alter_llmusageseries_options_and_more")
-OWN = [
-    "0100_exact_costs",
-    "0101_llmusage_call_and_trace",
-    "0102_llmusage_written_late",
-    "0103_llmconfig_sealed_secrets",
-    "0104_llmprice",
-    "0105_permissions",
-]
+OWN = sorted(path.stem for path in Path(migrations.__path__[0]).glob("01??_*.py"))
+"""Ours, in their order; the reference's numbers end below them."""
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 Migrate = Callable[[str], StateApps]
@@ -218,7 +214,12 @@ def test_history_is_continued_and_a_foreign_dependency_on_0018_resolves(
     assert (APP, AT_0018) in executor.loader.graph.nodes
     assert NODE_0018 not in executor.loader.graph.nodes
     assert (APP, AT_0018) in executor.loader.graph.node_map[("dependent_app", "0001_initial")].parents
-    assert run_checks(databases=["default"]) == []
+    assert history_errors(databases=["default"]) == []
+
+
+def history_errors(**kwargs: Any) -> list[CheckMessage]:
+    """What the checks say of the migrations; a test host's other settings have checks of their own."""
+    return [message for message in run_checks(**kwargs) if message.id == "agentcore_metering.E001"]
 
 
 def record_history(applied: tuple[str, ...]) -> None:
@@ -244,9 +245,8 @@ def test_replaced_names_are_those_that_the_check_looks_for() -> None:
 def test_half_migrated_database_is_an_error_that_says_what_to_do() -> None:
     record_history(REFERENCE_MIGRATIONS[:10])
 
-    (error,) = run_checks(databases=["default"])
+    (error,) = history_errors(databases=["default"])
 
-    assert error.id == "agentcore_metering.E001"
     assert REFERENCE_MIGRATIONS[10] in error.msg
     assert REFERENCE_MIGRATIONS[-1] in str(error.hint)
 
@@ -260,7 +260,7 @@ def test_half_migrated_database_is_not_migrated_even_where_checks_are_skipped() 
 
 
 def test_checks_without_a_database_ask_none() -> None:
-    assert run_checks() == []
+    assert history_errors() == []
 
 
 @pytest.mark.django_db

@@ -20,6 +20,7 @@ from agentcore_metering.core.types import (
 )
 from agentcore_metering.telemetry.attributes import (
     CallTotals,
+    CostConvention,
     base_attributes,
     decimal_text,
     request_attributes,
@@ -174,3 +175,25 @@ def test_result_of_a_fallback_names_the_model_that_answered() -> None:
 
     assert attributes["agentcore_metering.litellm.model"] == "deepseek/deepseek-chat"
     assert "agentcore_metering.config.scope" not in attributes
+
+
+@pytest.mark.parametrize("convention", [CostConvention.USAGE_COST, CostConvention.OPERATION_COST, CostConvention.NONE])
+def test_cost_in_another_currency_has_no_name_that_is_taken_for_dollars(convention: CostConvention) -> None:
+    record = builders.call(builders.attempt(cost=builders.cost("0.5", "CNY")))
+
+    attributes = result_attributes(record, CallTotals.of(record.attempts), convention)
+
+    assert {name: value for name, value in attributes.items() if "cost" in name} == {
+        "agentcore_metering.cost.amount": "0.5",
+        "agentcore_metering.cost.currency": "CNY",
+        "agentcore_metering.cost.status": "priced",
+    }
+
+
+@pytest.mark.parametrize("convention", CostConvention)
+def test_no_attribute_is_both_a_value_and_the_beginning_of_others(convention: CostConvention) -> None:
+    record = builders.call(builders.attempt())
+
+    names = set(result_attributes(record, CallTotals.of(record.attempts), convention))
+
+    assert [name for name in names if any(other.startswith(f"{name}.") for other in names)] == []

@@ -185,7 +185,7 @@ class MeterWithoutAdvice(NoOpMeter):
 
 
 def test_histograms_are_made_by_a_meter_that_takes_no_advice() -> None:
-    instruments = Instruments(MeterWithoutAdvice("old"), with_legacy_names=True)
+    instruments = Instruments(MeterWithoutAdvice("old"), semconv.INSTRUMENTS + semconv.LEGACY_INSTRUMENTS)
 
     assert len(instruments.histograms) == 11  # 7 + 4 of v1.41
 

@@ -13,7 +13,17 @@ from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics.export import Histogram, Metric
 
 from agentcore_metering.core.types import OutputContent
-from agentcore_metering.telemetry import attributes, content, events, messages, metrics, observer, semconv, spans
+from agentcore_metering.telemetry import (
+    attributes,
+    content,
+    events,
+    messages,
+    metrics,
+    observer,
+    semconv,
+    side_channel,
+    spans,
+)
 from agentcore_metering.telemetry.content import ContentMode, ContentPolicy
 from tests.telemetry import builders
 from tests.telemetry.builders import observe
@@ -100,7 +110,7 @@ def test_names_that_are_not_in_a_specification_are_in_our_namespace() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [attributes, content, events, messages, metrics, observer, spans],
+    [attributes, content, events, messages, metrics, observer, side_channel, spans],
     ids=lambda module: module.__name__,
 )
 def test_names_are_spelled_nowhere_else(module: Any) -> None:

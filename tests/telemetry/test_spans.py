@@ -16,7 +16,7 @@ from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, SpanKin
 
 from agentcore_metering.core.ports import CallObservation
 from agentcore_metering.core.types import CallContext, Operation
-from agentcore_metering.telemetry import spans
+from agentcore_metering.telemetry import neighbours
 from agentcore_metering.telemetry.observer import TelemetryObserver
 from tests.telemetry import builders
 from tests.telemetry.builders import STARTED_AT, observe
@@ -287,9 +287,9 @@ def util_genai(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module.__dict__.update(CLIENT_INFERENCE_CONTEXT_KEY="inference", InferenceData=InnerData)
     for name in ("opentelemetry.util.genai", module.__name__):
         monkeypatch.setitem(sys.modules, name, module)
-    spans._util_genai_slot.cache_clear()
+    neighbours.util_genai_slot.cache_clear()
     yield module
-    spans._util_genai_slot.cache_clear()
+    neighbours.util_genai_slot.cache_clear()
 
 
 @pytest.mark.usefixtures("util_genai")
@@ -324,10 +324,10 @@ def test_activate_does_without_what_the_installed_release_lacks(telemetry: Recor
 
 def test_official_instrumentations_key_is_absent_where_they_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.util.genai.invocation", None)
-    spans._util_genai_slot.cache_clear()
+    neighbours.util_genai_slot.cache_clear()
 
-    assert spans._util_genai_slot(Operation.CHAT) is None
-    spans._util_genai_slot.cache_clear()
+    assert neighbours.util_genai_slot(Operation.CHAT) is None
+    neighbours.util_genai_slot.cache_clear()
 
 
 def test_unsampled_span_is_current_inside_activate() -> None:

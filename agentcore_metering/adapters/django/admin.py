@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.config.masking import masked
-from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice, LLMUsage, MeteringConfig
+from agentcore_metering.adapters.django.models import LLMConfig, LLMCostChange, LLMPrice, LLMUsage, MeteringConfig
+from agentcore_metering.adapters.django.trace_links import trace_url
 
-__all__ = ["LLMConfigAdmin", "LLMPriceAdmin", "LLMUsageAdmin", "MeteringConfigAdmin"]
+__all__ = ["LLMConfigAdmin", "LLMCostChangeAdmin", "LLMPriceAdmin", "LLMUsageAdmin", "MeteringConfigAdmin"]
 
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
@@ -55,14 +57,23 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         "cost",
         "cost_currency",
         "attempt",
-        "trace_id",
+        "trace_link",
     )
+    readonly_fields = ("trace_link",)
     list_filter = ("status", "provider", "cost_status", "cost_currency", "is_streaming")
     search_fields = ("=id", "=call_id", "=trace_id", "model", "node_name")
     date_hierarchy = "created_at"
     list_select_related = ("user",)
     # Counting every row of a large table would cost more than the page.
     show_full_result_count = False
+
+    @admin.display(description=_("trace"))
+    def trace_link(self, usage: LLMUsage) -> Any:
+        """The trace's id, as a link into the host's tracing tool where there is one to follow."""
+        url = trace_url(usage)
+        if url is None:
+            return usage.trace_id
+        return format_html('<a href="{}" target="_blank" rel="noopener">{}</a>', url, usage.trace_id)
 
 
 @admin.register(LLMConfig)
@@ -98,6 +109,8 @@ class LLMPriceAdmin(AnyModelAdmin):
     list_display = (
         "provider",
         "model_pattern",
+        "service_tier",
+        "above_input_tokens",
         "currency",
         "input_per_1m",
         "output_per_1m",
@@ -107,6 +120,16 @@ class LLMPriceAdmin(AnyModelAdmin):
     )
     list_filter = ("provider", "currency")
     search_fields = ("model_pattern", "source")
+
+
+@admin.register(LLMCostChange)
+class LLMCostChangeAdmin(ReadOnlyAdmin):
+    """What rows said before they were priced anew."""
+
+    list_display = ("changed_at", "usage_id", "old_amount", "old_currency", "new_amount", "new_currency", "reason")
+    list_filter = ("old_currency", "new_currency", "new_source")
+    search_fields = ("=usage_id", "reason")
+    show_full_result_count = False
 
 
 @admin.register(MeteringConfig)

@@ -17,4 +17,4 @@ class AgentcoreMeteringConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks."""
         # The import is the registration, and checks may import models, which only now are loaded.
-        from agentcore_metering.adapters.django import checks  # noqa: F401
+        from agentcore_metering.adapters.django import checks, deployment_checks, telemetry_checks  # noqa: F401

@@ -7,18 +7,25 @@ the module that uses it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
+from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from agentcore_metering.core.request import THINKING_OFF_PREFIXES
 
 __all__ = [
     "AUTH_USER_MODEL",
     "MeteringSettings",
     "Setting",
     "database_identity",
+    "deepseek_thinking_model_prefixes",
+    "is_debug",
     "legacy_llm_settings",
     "metering_settings",
     "secret_key_material",
@@ -26,6 +33,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+COST_CONVENTIONS = ("otel-draft", "gen_ai.usage.cost", "operation.cost", "none")
+CONTENT_MODES = ("NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT")
+TRACE_PLACEHOLDERS = ("trace_id", "span_id")
 WRITE_MODES = ("auto", "journal", "inline")
 SPOOL_SYNCS = ("interval", "always", "off")
 
@@ -131,6 +141,36 @@ def _optional(types: type[T]) -> Callable[[Any], T | None]:
     return lambda value: None if value is None else _instance(value, types)
 
 
+def _positive(value: Any) -> int:
+    if _whole_number(value) < 1:
+        raise ValueError(value)
+    return int(value)
+
+
+def _redactor(value: Any) -> Callable[[str], str] | None:
+    if isinstance(value, str):
+        try:
+            value = import_string(value)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
+    if value is not None and not callable(value):
+        raise TypeError(type(value).__name__)
+    return value  # type: ignore[no-any-return]  # what it takes and gives shows when it is called
+
+
+def _trace_url_template(value: Any) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(_instance(value, str))
+    placeholders = re.findall(r"\{(\w+)\}", value)
+    is_address = (
+        parts.scheme in ("http", "https") and parts.hostname is not None and not re.search(r"[\s\x00-\x1f]", value)
+    )
+    if not is_address or "trace_id" not in placeholders or not set(placeholders) <= set(TRACE_PLACEHOLDERS):
+        raise ValueError(value)
+    return str(value)
+
+
 _BOOLEAN: Kind[bool] = Kind(lambda value: _instance(value, bool), "True or False")
 _TEXT: Kind[str] = Kind(lambda value: _instance(value, str), "a string")
 _SPOOL_DIR: Kind[Path | None] = Kind(
@@ -139,10 +179,25 @@ _SPOOL_DIR: Kind[Path | None] = Kind(
 _WRITE_MODE: Kind[str] = Kind(lambda value: _one_of(value, WRITE_MODES), f"one of {', '.join(WRITE_MODES)}")
 _SPOOL_SYNC: Kind[str] = Kind(lambda value: _one_of(value, SPOOL_SYNCS), f"one of {', '.join(SPOOL_SYNCS)}")
 _WHOLE_NUMBER: Kind[int] = Kind(_whole_number, "a whole number")
+_POSITIVE: Kind[int] = Kind(_positive, "a whole number above 0")
+_COST_CONVENTION: Kind[str] = Kind(
+    lambda value: _one_of(value, COST_CONVENTIONS), f"one of {', '.join(COST_CONVENTIONS)}"
+)
+_CONTENT_MODE: Kind[str | None] = Kind(
+    lambda value: None if value is None else _one_of(value, CONTENT_MODES), f"None or one of {', '.join(CONTENT_MODES)}"
+)
+_REDACTOR: Kind[Callable[[str], str] | None] = Kind(
+    _redactor, "None, a function from text to text, or the dotted path of one that can be imported"
+)
+_TRACE_URL_TEMPLATE: Kind[str | None] = Kind(
+    _trace_url_template,
+    "None or an http(s) address with {trace_id} in it, which may have {span_id} too and no other placeholder, and no spaces",
+)
 _SECONDS: Kind[float] = Kind(_seconds, "a number of seconds, 0 or more")
 _KEYS: Kind[tuple[str, ...]] = Kind(
     _texts, "a list of strings, newest first, or one string with commas between them", is_secret=True
 )
+_PREFIXES: Kind[tuple[str, ...]] = Kind(_texts, "a list of strings, or one string with commas between them")
 _LLM: Kind[dict[str, Any] | None] = Kind(_llm, 'None or {"provider": "...", "config": {...}}', is_secret=True)
 _LEGACY_PROVIDER: Kind[str | None] = Kind(_optional(str), "a provider's id, such as openai")
 _LEGACY_CONFIG: Kind[dict[str, Any] | None] = Kind(_optional(dict), "a dictionary", is_secret=True)
@@ -196,6 +251,27 @@ class MeteringSettings:
     """When records reach the platter: once a second (`interval`), before the call goes on (`always`), or when the system likes (`off`).
     Only a loss of power makes a difference."""
 
+    COST_SPAN_CONVENTION = Setting("otel-draft", _COST_CONVENTION)
+    """The name of the cost on spans: `otel-draft` (amount, currency and source as proposed to the GenAI conventions), or for stores that
+    read one of these two names and take dollars for granted `gen_ai.usage.cost` or `operation.cost`; `none`: our own names alone."""
+
+    COST_METRIC_ALIAS = Setting(False, _BOOLEAN)
+    """Whether the histogram `gen_ai.usage.cost` is measured too, of calls that cost US dollars, for dashboards that chart it."""
+
+    MAX_METRIC_MODELS = Setting(200, _POSITIVE)
+    """Distinct names of models on the metrics of one process; every further one is counted as `other`."""
+
+    CAPTURE_CONTENT = Setting[str | None](None, _CONTENT_MODE)
+    """Where the contents of messages go: `NO_CONTENT`, `SPAN_ONLY`, `EVENT_ONLY` or `SPAN_AND_EVENT`. None: what the environment variable
+    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says, so nothing unless it is set."""
+
+    CONTENT_REDACTOR = Setting[Callable[[str], str] | None](None, _REDACTOR)
+    """The host's redaction of captured texts: a function from text to text, or its dotted path. Secrets are masked after it, always."""
+
+    TRACE_URL_TEMPLATE = Setting[str | None](None, _TRACE_URL_TEMPLATE)
+    """Address of a trace in the host's tracing tool, with `{trace_id}` and perhaps `{span_id}`; what the admin and the API link to.
+    None: no links."""
+
     INLINE_WAIT_S = Setting(1.0, _SECONDS)
     """Seconds that a call waits for its own row where rows are written inline."""
 
@@ -219,6 +295,16 @@ def database_identity(alias: str) -> tuple[str, ...]:
     """What tells the database `alias` from others on this machine: engine, name, host and port."""
     database = django_settings.DATABASES[alias]
     return tuple(str(database.get(key, "")) for key in ("ENGINE", "NAME", "HOST", "PORT"))
+
+
+def deepseek_thinking_model_prefixes() -> tuple[str, ...]:
+    """`AGENTCORE_DEEPSEEK_THINKING_MODEL_PREFIXES`, the reference's name: LiteLLM models whose thinking is turned off by name."""
+    return _read("AGENTCORE_DEEPSEEK_THINKING_MODEL_PREFIXES", THINKING_OFF_PREFIXES, _PREFIXES)
+
+
+def is_debug() -> bool:
+    """Django's DEBUG: whether this is somebody's own machine and not production."""
+    return bool(django_settings.DEBUG)
 
 
 def secret_key_material() -> tuple[str | bytes, ...]:

@@ -11,8 +11,9 @@ from typing import Literal
 
 __all__ = ["PROVIDERS", "PrefixRule", "Provider", "get_provider", "semconv_provider_name"]
 
-PrefixRule = Literal["always", "plain"]
-"""When LiteLLM's prefix is put before a model: `always` unless it is there already, or only to `plain` names without a slash."""
+PrefixRule = Literal["always", "plain", "whole"]
+"""When LiteLLM's prefix is put before a model: `always` unless it is there already, only to `plain` names without a slash, or to
+every `whole` id, even to one that begins as the prefix does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,14 @@ class Provider:
 
 
 _LISTED = (
+    Provider("agione", "AGIOne", "openai", required=("api_key", "api_base"), prefix_rule="whole", is_gateway=True),
     Provider("openai", "OpenAI", "openai", "gpt-4o-mini", public_api_base="https://api.openai.com/v1"),
     Provider(
         "openai_compatible",
         "OpenAI compatible",
         "openai",
         required=("api_key", "api_base"),
-        prefix_rule="always",
+        prefix_rule="whole",
         is_gateway=True,
     ),
     Provider(
@@ -100,7 +102,18 @@ _LISTED = (
         prefix_rule="always",
         public_api_base="https://openrouter.ai/api/v1",
     ),
+    Provider(
+        "litellm_proxy",
+        "LiteLLM Proxy",
+        "litellm_proxy",
+        required=("api_key", "api_base"),
+        prefix_rule="always",
+        is_gateway=True,
+    ),
 )
+
+_WITHOUT_API_KEY = frozenset({"bedrock", "hosted_vllm", "lm_studio", "ollama", "ollama_chat", "sagemaker", "vertex_ai"})
+"""LiteLLM providers that take credentials of another kind from the configuration or the machine, or need none."""
 
 PROVIDERS: dict[str, Provider] = {provider.id: provider for provider in _LISTED}
 """The listed providers by id, in the order in which an admin sees them."""
@@ -128,9 +141,15 @@ _SEMCONV_NAMES = {
 
 
 def get_provider(provider_id: str) -> Provider:
-    """The provider with this id; an unlisted id is taken as LiteLLM's name for a provider that needs an `api_key`."""
+    """The provider with this id; an unlisted id is taken as LiteLLM's name for a provider, which needs an `api_key` as most do.
+
+    Many of those have slashes of their own in their models' ids, so LiteLLM's prefix is put before every one that lacks it.
+    """
     listed = PROVIDERS.get(provider_id)
-    return listed or Provider(provider_id, provider_id, provider_id)
+    if listed is not None:
+        return listed
+    required = () if provider_id in _WITHOUT_API_KEY else ("api_key",)
+    return Provider(provider_id, provider_id, provider_id, required=required, prefix_rule="always")
 
 
 def semconv_provider_name(litellm_name: str) -> str:

@@ -34,7 +34,7 @@ def test_admin_is_answered(api: APIClient, method: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-@pytest.mark.parametrize("name", ["users", "token-stats", "llm-usage", "llm-config-all", "llm-config-users"])
+@pytest.mark.parametrize("name", ["health", "users", "token-stats", "llm-usage", "llm-config-all", "llm-config-users"])
 def test_method_that_there_is_not_is_405(api: APIClient, method: str, name: str) -> None:
     assert getattr(api, method)(reverse(f"agentcore_metering:{name}")).status_code == 405
 
@@ -60,6 +60,7 @@ def test_write_with_a_session_takes_a_csrf_token(admin: Any) -> None:
     ("name", "arguments", "path"),
     [
         ("users", [], "users/"),
+        ("health", [], "health/"),
         ("metering-config", [], "metering-config/"),
         ("token-stats", [], "token-stats/"),
         ("llm-usage", [], "llm-usage/"),

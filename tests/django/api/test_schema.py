@@ -33,11 +33,14 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
 
     assert paths == {
         "users/",
+        "health/",
         "metering-config/",
         "token-stats/",
         "llm-usage/",
         "llm-config/",
         "llm-config/all/",
+        "llm-config/providers/",
+        "llm-config/models/",
         "llm-config/users/",
         "llm-config/users/{user_id}/",
         "llm-config/{config_ref}/",

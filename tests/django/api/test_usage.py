@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django.api.serializers.usage import UsageItemSerializer
@@ -21,7 +21,7 @@ def test_list_without_rows_is_an_empty_page(api: APIClient) -> None:
     assert response.json() == {"results": [], "total": 0, "page": 1, "page_size": 20}
 
 
-def test_item_says_all_of_its_row(api: APIClient) -> None:
+def test_item_says_all_of_its_row(api: APIClient, settings: Settings) -> None:
     alice, call_id, config_uuid = make_user(), uuid4(), uuid4()
     row = make_usage(
         user=alice,
@@ -45,10 +45,13 @@ def test_item_says_all_of_its_row(api: APIClient) -> None:
         usage_source="provider",
         trace_id="a" * 32,
         span_id="b" * 16,
+        trace_sampled=True,
         config_uuid=config_uuid,
         metadata={"job": 7},
         started_at=NOON - timedelta(seconds=2),
     )
+
+    settings.AGENTCORE_METERING_TRACE_URL_TEMPLATE = "https://traces.example/t/{trace_id}?span={span_id}"
 
     [item] = api.get(LLM_USAGE).json()["results"]
 
@@ -83,6 +86,7 @@ def test_item_says_all_of_its_row(api: APIClient) -> None:
         "finish_reason": "stop",
         "trace_id": "a" * 32,
         "span_id": "b" * 16,
+        "trace_url": f"https://traces.example/t/{'a' * 32}?span={'b' * 16}",
         "metadata": {"job": 7},
         "created_at": "2026-02-21T12:00:00+00:00",
         "started_at": "2026-02-21T11:59:58+00:00",

@@ -10,6 +10,7 @@ UNKNOWN = UUID(int=4711)
 TOKEN_STATS = f"{PREFIX}/token-stats/"
 LLM_USAGE = f"{PREFIX}/llm-usage/"
 USERS = f"{PREFIX}/users/"
+HEALTH = f"{PREFIX}/health/"
 METERING_CONFIG = f"{PREFIX}/metering-config/"
 LLM_CONFIG = f"{PREFIX}/llm-config/"
 LLM_CONFIG_ALL = f"{PREFIX}/llm-config/all/"
@@ -19,12 +20,15 @@ METHODS = [
     ("get", TOKEN_STATS),
     ("get", LLM_USAGE),
     ("get", USERS),
+    ("get", HEALTH),
     ("get", METERING_CONFIG),
     ("patch", METERING_CONFIG),
     ("get", LLM_CONFIG),
     ("post", LLM_CONFIG),
     ("get", LLM_CONFIG_ALL),
     ("get", LLM_CONFIG_USERS),
+    ("get", f"{LLM_CONFIG}providers/"),
+    ("get", f"{LLM_CONFIG}models/"),
     *[
         (method, f"{LLM_CONFIG}{ref}/")
         for ref in (UNKNOWN, 4711, "users/4711", f"users/{UNKNOWN}")

@@ -14,7 +14,7 @@ from agentcore_metering.adapters.django.config.freshness import Freshness
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice
 from agentcore_metering.core.errors import ConfigNotFound
-from agentcore_metering.core.types import ConfigScope
+from agentcore_metering.core.types import ConfigScope, ResponseFacts
 from tests.django.builders import make_user
 from tests.fakes import NOON, make_target
 
@@ -191,14 +191,14 @@ def test_prices_are_read_when_due_and_survive_the_database(
     refresher = PriceRefresher(prices, Freshness(LLMPrice._meta.db_table, clock))
     LLMPrice.objects.create(model_pattern="gpt*", input_per_1m=1, output_per_1m=1, valid_from=None)
     refresher.refresh_if_due()
-    assert prices.price_of(make_target(), None, NOON) is not None
+    assert prices.price_of(make_target(), ResponseFacts(), NOON) is not None
 
     with django_assert_num_queries(0):
         refresher.refresh_if_due()
 
     LLMPrice.objects.all().delete()
     refresher.refresh_if_due()
-    assert prices.price_of(make_target(), None, NOON) is None
+    assert prices.price_of(make_target(), ResponseFacts(), NOON) is None
 
     def away() -> None:
         raise OperationalError("gone")

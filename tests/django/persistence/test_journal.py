@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection, connections, transaction
 from django.test import override_settings
 
@@ -33,7 +35,8 @@ from agentcore_metering.core.types import (
     UsageSource,
 )
 from agentcore_metering.delivery.adoption import interrupted
-from agentcore_metering.delivery.settlement import Quarantine, Settlement
+from agentcore_metering.delivery.quarantine import Quarantine
+from agentcore_metering.delivery.settlement import Settlement
 from agentcore_metering.delivery.store import RowsRejected, StoreUnavailable
 from agentcore_metering.delivery.throttle import LogThrottle
 from tests.delivery.builders import end_of, make_full_record, make_record, make_start
@@ -410,6 +413,7 @@ class DriverError(Exception):
         (MemoryError, None, StoreUnavailable),
         (ImportError, None, StoreUnavailable),
         (TimeoutError, None, StoreUnavailable),
+        (SynchronousOnlyOperation, None, StoreUnavailable),
         (OverflowError, None, RowsRejected),
         (ValueError, None, RowsRejected),
     ],
@@ -438,6 +442,18 @@ def test_release_closes_the_connection_of_this_thread(store: DjangoRowStore) -> 
     store.release()
 
     assert connection.connection is None
+
+
+def test_store_on_an_event_loop_keeps_the_record_and_the_connection(store: DjangoRowStore) -> None:
+    async def write() -> None:
+        with pytest.raises(StoreUnavailable, match="async context"):
+            store.write([make_record()])
+
+    store.write([make_record()])
+    asyncio.run(write())
+    store.write([make_record()])
+
+    assert LLMUsage.objects.count() == 2
 
 
 def test_release_leaves_an_open_transaction_alone(store: DjangoRowStore) -> None:

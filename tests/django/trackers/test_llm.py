@@ -50,21 +50,25 @@ def assert_three_traces_agree(telemetry: RecordedTelemetry) -> None:
     """Sums of rows, spans and counters are the same figures."""
     rows = list(LLMUsage.objects.all())
     points = telemetry.points()
+    spans = [span for span in telemetry.spans if semconv.CALL_ID in (span.attributes or {})]
     for metric, attribute, column in (
         (semconv.INFERENCE_INPUT_TOKENS, semconv.USAGE_INPUT_TOKENS, "prompt_tokens"),
         (semconv.INFERENCE_OUTPUT_TOKENS, semconv.USAGE_OUTPUT_TOKENS, "completion_tokens"),
     ):
         expected = sum(getattr(row, column) for row in rows)
-        assert sum(value for _, value in points[metric]) == expected
-        assert sum((span.attributes or {}).get(attribute, 0) for span in telemetry.spans) == expected  # type: ignore[misc]
+        embedded = sum(getattr(row, column) for row in rows if row.operation == "embeddings")
+        assert sum(value for _, value in points.get(metric, [])) == expected - embedded
+        assert sum((span.attributes or {}).get(attribute, 0) for span in spans) == expected  # type: ignore[misc]
+    embedded = sum(row.prompt_tokens for row in rows if row.operation == "embeddings")
+    # The conventions count the tokens of embeddings in a histogram of their own, and have no counter for them.
+    measured = points.get(semconv.EMBEDDINGS_OPERATION_INPUT_TOKENS, [])
+    assert sum(total for _, (_, total) in measured) == embedded
     cost = sum((row.cost for row in rows if row.cost is not None), Decimal(0))
     counted = sum((Decimal(str(value)) for _, value in points.get(semconv.COST, [])), Decimal(0))
     assert counted.quantize(Decimal("1e-12")) == cost
-    assert (
-        sum(Decimal(str((span.attributes or {}).get(semconv.EXACT_COST_AMOUNT, 0))) for span in telemetry.spans) == cost
-    )
+    assert sum(Decimal(str((span.attributes or {}).get(semconv.EXACT_COST_AMOUNT, 0))) for span in spans) == cost
     assert sum(value for _, value in points[semconv.ATTEMPTS]) == len(rows)
-    assert sum(value for _, value in points[semconv.CALLS]) == len(telemetry.spans)
+    assert sum(value for _, value in points[semconv.CALLS]) == len(spans)
 
 
 @pytest.mark.smoke

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from agentcore_metering.adapters.django.api.views.catalogue import ModelsView, ProvidersView
 from agentcore_metering.adapters.django.api.views.configs import AllConfigsView, ConfigDetailView, GlobalConfigsView
+from agentcore_metering.adapters.django.api.views.health import HealthView
 from agentcore_metering.adapters.django.api.views.policy import MeteringConfigView
 from agentcore_metering.adapters.django.api.views.stats import TokenStatsView
 from agentcore_metering.adapters.django.api.views.usage import UsageListView
@@ -14,12 +16,15 @@ from agentcore_metering.adapters.django.api.views.users import UserListView
 __all__ = ["urlpatterns"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("health/", HealthView.as_view(), name="health"),
     path("users/", UserListView.as_view(), name="users"),
     path("metering-config/", MeteringConfigView.as_view(), name="metering-config"),
     path("token-stats/", TokenStatsView.as_view(), name="token-stats"),
     path("llm-usage/", UsageListView.as_view(), name="llm-usage"),
     path("llm-config/", GlobalConfigsView.as_view(), name="llm-config-global"),
     path("llm-config/all/", AllConfigsView.as_view(), name="llm-config-all"),
+    path("llm-config/providers/", ProvidersView.as_view(), name="llm-config-providers"),
+    path("llm-config/models/", ModelsView.as_view(), name="llm-config-models"),
     path("llm-config/users/", UserConfigsView.as_view(), name="llm-config-users"),
     path("llm-config/users/<int:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
     path("llm-config/users/<uuid:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),

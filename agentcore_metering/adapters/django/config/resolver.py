@@ -10,9 +10,16 @@ from agentcore_metering.core.types import ModelConfig
 
 __all__ = ["resolve_config"]
 
+LLM = "llm"
+
 HOW_TO_ADD = (
     "Add one: as a user's or the global config by the API (POST llm-config/) or the Django admin (LLM configs), or in settings: "
     'AGENTCORE_METERING_LLM = {"provider": "openai", "config": {"model": "gpt-4o-mini", "api_key": "..."}}'
+)
+
+HOW_TO_ADD_TYPE = (
+    "Add one with model_type {!r} by the API (POST llm-config/) or the Django admin (LLM configs), or name the model in the call "
+    "(model=...): it then takes provider and key of the LLM config."
 )
 
 
@@ -33,9 +40,13 @@ def resolve_config(
     has_user = user_id is not None
     config = source.user_config(user_id, model_type) if has_user else None
     if config is None and not (strict_user_scope and has_user):
-        config = source.global_config(model_type) or source.from_settings()
+        config = source.global_config(model_type)
+        if config is None and model_type == LLM:
+            # The settings name a model for chat: a vector or an image cannot be had of it.
+            config = source.from_settings()
     if config is None:
-        raise ConfigNotFound(_nothing_found(user_id, is_strict=strict_user_scope and has_user))
+        is_strict = strict_user_scope and has_user
+        raise ConfigNotFound(_nothing_found(user_id, model_type, is_strict=is_strict))
     return config
 
 
@@ -49,13 +60,17 @@ def _named(model_uuid: Any, model_type: str, user_id: Any) -> ModelConfig:
     return config
 
 
-def _nothing_found(user_id: Any, *, is_strict: bool) -> str:
+def _nothing_found(user_id: Any, model_type: str, *, is_strict: bool) -> str:
+    name = "LLM" if model_type == LLM else model_type
     user = (
         f"the configs of user {user_id}" if user_id is not None else "no user's configs, since the call names no user"
     )
+    how_to_add = HOW_TO_ADD if model_type == LLM else HOW_TO_ADD_TYPE.format(model_type)
     if is_strict:
-        return f"No LLM config found in DB. Looked at {user} only (strict_user_scope). {HOW_TO_ADD}"
+        return f"No {name} config found in DB. Looked at {user} only (strict_user_scope). {how_to_add}"
+    if model_type != LLM:
+        return f"No {name} config found in DB. Looked at (1) {user}, (2) the global configs. {how_to_add}"
     return (
-        f"No LLM config found in DB or settings. Looked at (1) {user}, (2) the global configs, (3) Django settings "
-        f"(AGENTCORE_METERING_LLM, or LLM_PROVIDER with <PROVIDER>_CONFIG). {HOW_TO_ADD}"
+        f"No {name} config found in DB or settings. Looked at (1) {user}, (2) the global configs, (3) Django settings "
+        f"(AGENTCORE_METERING_LLM, or LLM_PROVIDER with <PROVIDER>_CONFIG). {how_to_add}"
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from agentcore_metering.adapters.django.models.cost_change import LLMCostChange
 from agentcore_metering.adapters.django.models.llm_config import LLMConfig
 from agentcore_metering.adapters.django.models.metering_config import MeteringConfig
 from agentcore_metering.adapters.django.models.price import LLMPrice
 from agentcore_metering.adapters.django.models.series import LLMUsageSeries
 from agentcore_metering.adapters.django.models.usage import LLMUsage
 
-__all__ = ["LLMConfig", "LLMPrice", "LLMUsage", "LLMUsageSeries", "MeteringConfig"]
+__all__ = ["LLMConfig", "LLMCostChange", "LLMPrice", "LLMUsage", "LLMUsageSeries", "MeteringConfig"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -20,17 +20,55 @@ if TYPE_CHECKING:
 
 __all__ = ["LLMPrice"]
 
-PRICE_FIELDS = ("input_per_1m", "output_per_1m", "cache_read_per_1m", "cache_write_per_1m", "reasoning_per_1m")
+PRICE_FIELDS = (
+    "input_per_1m",
+    "output_per_1m",
+    "cache_read_per_1m",
+    "cache_write_per_1m",
+    "cache_write_1h_per_1m",
+    "reasoning_per_1m",
+    "input_audio_per_1m",
+    "output_audio_per_1m",
+    "input_image_per_1m",
+    "output_image_per_1m",
+    "per_image",
+    "per_second",
+    "per_character",
+    "per_query",
+    "per_web_search",
+)
+
+
+def _optional_price(name: StrOrPromise, help_text: StrOrPromise) -> Any:
+    return ExactDecimalField(name, null=True, blank=True, help_text=help_text)
 
 
 class LLMPrice(ChangeNotingModel):
-    """Unit prices of the models that a pattern matches, for a time. Prices are for 1,000,000 tokens."""
+    """Unit prices of the models that a pattern matches, for a time. Prices are for 1,000,000 tokens, or for one unit.
+
+    Of several that fit a call the one of its provider wins over one of any, then the pattern with more letters, then the higher
+    `above_input_tokens`, then the newest `valid_from`.
+    """
 
     provider = models.CharField(
         _("provider"), max_length=100, blank=True, default="", help_text=_("Empty for any provider.")
     )
     model_pattern = models.CharField(
         _("model"), max_length=200, help_text=_("A model's name; * stands for any characters, as in gpt-4o*.")
+    )
+    service_tier = models.CharField(
+        _("service tier"),
+        max_length=50,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("For example: flex. Empty for the standard tier, * for any."),
+    )
+    above_input_tokens = models.PositiveIntegerField(
+        _("above input tokens"),
+        default=0,
+        db_default=0,
+        help_text=_("Holds for calls with more input tokens than this, for all of their tokens."),
     )
     currency = models.CharField(
         _("currency"),
@@ -41,21 +79,34 @@ class LLMPrice(ChangeNotingModel):
     )
     input_per_1m = ExactDecimalField(_("input price"), help_text=_("For 1,000,000 input tokens."))
     output_per_1m = ExactDecimalField(_("output price"), help_text=_("For 1,000,000 output tokens."))
-    cache_read_per_1m = ExactDecimalField(
-        _("cache read price"),
-        null=True,
-        blank=True,
-        help_text=_("For 1,000,000 tokens read from a cache; empty: as input."),
+    cache_read_per_1m = _optional_price(
+        _("cache read price"), _("For 1,000,000 tokens read from a cache; empty: as input.")
     )
-    cache_write_per_1m = ExactDecimalField(
-        _("cache write price"),
-        null=True,
-        blank=True,
-        help_text=_("For 1,000,000 tokens written to a cache; empty: as input."),
+    cache_write_per_1m = _optional_price(
+        _("cache write price"), _("For 1,000,000 tokens written to a cache; empty: as input.")
     )
-    reasoning_per_1m = ExactDecimalField(
-        _("reasoning price"), null=True, blank=True, help_text=_("For 1,000,000 reasoning tokens; empty: as output.")
+    cache_write_1h_per_1m = _optional_price(
+        _("cache write price, 1 hour"),
+        _("For 1,000,000 tokens written for an hour; empty: as input, or unknown where the cache write price is set."),
     )
+    reasoning_per_1m = _optional_price(_("reasoning price"), _("For 1,000,000 reasoning tokens; empty: as output."))
+    input_audio_per_1m = _optional_price(
+        _("audio input price"), _("For 1,000,000 audio input tokens; empty: as input.")
+    )
+    output_audio_per_1m = _optional_price(
+        _("audio output price"), _("For 1,000,000 audio output tokens; empty: as output.")
+    )
+    input_image_per_1m = _optional_price(
+        _("image input price"), _("For 1,000,000 image input tokens; empty: as input.")
+    )
+    output_image_per_1m = _optional_price(
+        _("image output price"), _("For 1,000,000 image output tokens; empty: as output.")
+    )
+    per_image = _optional_price(_("price of an image"), _("For each image made, beside the tokens."))
+    per_second = _optional_price(_("price of a second"), _("For each second of audio or video, beside the tokens."))
+    per_character = _optional_price(_("price of a character"), _("For each character spoken, beside the tokens."))
+    per_query = _optional_price(_("price of a query"), _("For each search unit of a rerank, beside the tokens."))
+    per_web_search = _optional_price(_("price of a web search"), _("For each web search the provider did."))
     valid_from = models.DateTimeField(
         _("valid from"), null=True, blank=True, default=timezone.now, help_text=_("Empty: since ever.")
     )
@@ -80,7 +131,7 @@ class LLMPrice(ChangeNotingModel):
         return f"{self.provider or '*'} {self.model_pattern} {self.currency}"
 
     def clean(self) -> None:
-        """Refuse negative prices and a time that ends before it begins."""
+        """Refuse negative prices, a time that ends before it begins, and a second price that nothing tells from a first one."""
         errors: dict[str, StrOrPromise] = {}
         for name in PRICE_FIELDS:
             price = getattr(self, name)
@@ -88,5 +139,14 @@ class LLMPrice(ChangeNotingModel):
                 errors[name] = _("A price cannot be negative.")
         if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
             errors["valid_to"] = _("The end must be later than the beginning.")
+        self.service_tier = self.service_tier.strip().lower()
+        if not errors and self._has_twin():
+            errors["valid_from"] = _("Another price for this provider, model, tier and length begins at the same time.")
         if errors:
             raise ValidationError(errors)
+
+    def _has_twin(self) -> bool:
+        names = ("provider", "model_pattern", "service_tier", "above_input_tokens", "valid_from")
+        same = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        twins = LLMPrice.objects.filter(**same).exclude(pk=self.pk)
+        return twins.filter(valid_from__isnull=self.valid_from is None).exists()

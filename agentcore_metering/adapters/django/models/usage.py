@@ -113,6 +113,14 @@ class LLMUsage(models.Model):
         blank=True,
         help_text=_("Who counted: provider, estimated or none."),
     )
+    usage_details = models.JSONField(
+        _("usage details"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Parts of the tokens that have a price of their own, and units that are no tokens; empty where there are none."
+        ),
+    )
     usage_raw = models.JSONField(_("raw usage"), null=True, blank=True, help_text=_("The provider's own usage object."))
 
     cost = ExactDecimalField(

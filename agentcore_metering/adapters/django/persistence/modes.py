@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -11,11 +12,14 @@ from django.core import mail
 from django.db import connections
 
 from agentcore_metering.adapters.django.conf import database_identity, metering_settings
+from agentcore_metering.adapters.django.persistence.hosts import UWSGI_WITHOUT_THREADS, is_uwsgi_without_threads
 from agentcore_metering.adapters.django.persistence.inline import InlineSink
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.delivery.journal import SyncMode
 
 __all__ = ["Sink", "make_sink", "spool_directory", "writes_inline"]
+
+logger = logging.getLogger(__name__)
 
 Sink = InlineSink | JournalSink
 
@@ -24,11 +28,16 @@ def make_sink() -> Sink:
     """The sink that the settings of this moment ask for."""
     if writes_inline():
         return InlineSink()
+    has_threads = not is_uwsgi_without_threads()
+    if not has_threads:
+        # Here, because servers run no system checks.
+        logger.warning("%s. Start uWSGI with --enable-threads.", UWSGI_WITHOUT_THREADS)
     return JournalSink(
         spool_directory(),
         metering_settings.DATABASE_ALIAS,
         max_bytes=metering_settings.SPOOL_MAX_BYTES,
         sync_mode=SyncMode(metering_settings.SPOOL_SYNC),
+        has_threads=has_threads,
     )
 
 

@@ -10,9 +10,11 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from agentcore_metering.adapters.django.models import LLMUsage
+from agentcore_metering.adapters.django.persistence.bulk import insert_new
+from agentcore_metering.adapters.django.persistence.priced_rows import price_snapshot, usage_details
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.payload import to_json
-from agentcore_metering.core.types import AttemptRecord, Cost, Status, UsageSource
+from agentcore_metering.core.types import AttemptRecord, Cost, Status
 
 __all__ = ["insert_rows", "usage_row", "write_rows"]
 
@@ -32,7 +34,7 @@ def write_rows(records: Iterable[AttemptRecord], using: str) -> None:
 
 def insert_rows(rows: Sequence[LLMUsage], using: str) -> None:
     """What `write_rows` does in its transaction, for a caller who has one of his own."""
-    LLMUsage.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+    insert_new(rows, using)
     # After the insert, which waits for another process that is just writing the same row; before it, that row would not be seen.
     ended = {row.id: row for row in rows if row.status != Status.INTERRUPTED}
     interrupted = LLMUsage.objects.using(using).filter(id__in=ended, status=Status.INTERRUPTED)
@@ -108,7 +110,8 @@ def _tokens(record: AttemptRecord) -> dict[str, Any]:
         "cache_write_tokens": usage.cache_write_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "usage_source": usage.source.value,
-        "usage_raw": dict(usage.raw) if usage.raw is not None and usage.source is UsageSource.PROVIDER else None,
+        "usage_details": usage_details(record.target, record.facts),
+        "usage_raw": dict(usage.raw) if usage.raw is not None else None,
     }
 
 
@@ -120,19 +123,7 @@ def _cost(cost: Cost | None) -> dict[str, Any]:
         "cost_currency": cost.currency,
         "cost_source": cost.source.value,
         "computed_cost": cost.computed_amount,
-        "price_snapshot": _price_snapshot(cost),
-    }
-
-
-def _price_snapshot(cost: Cost) -> dict[str, Any] | None:
-    """The unit prices as exact decimal strings per token: enough to compute the cost again from the row alone."""
-    if cost.price is None:
-        return None
-    return {
-        "currency": cost.price.currency,
-        "version": cost.price.version,
-        "source": cost.price.source.value,
-        "per_token": {token_class.value: format(price, "f") for token_class, price in cost.price.unit_prices.items()},
+        "price_snapshot": price_snapshot(cost),
     }
 
 

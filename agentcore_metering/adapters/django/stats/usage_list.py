@@ -11,6 +11,7 @@ from agentcore_metering.adapters.django.models.querysets import UsageQuerySet
 from agentcore_metering.adapters.django.stats.params import UsageQuery
 from agentcore_metering.adapters.django.stats.shapes import exact_text, number, rate, seconds
 from agentcore_metering.adapters.django.stats.totals import select_rows
+from agentcore_metering.adapters.django.trace_links import trace_url
 
 __all__ = ["usage_item", "usage_page"]
 
@@ -68,6 +69,7 @@ def usage_item(row: LLMUsage) -> dict[str, Any]:
         "user_id": row.user_id,
         "username": display_name(row.user) if row.user else None,
         **{name: getattr(row, name) for name in _COPIED},
+        "trace_url": trace_url(row),
         "cost": None if row.cost is None else number(row.cost),
         "cost_amount": None if row.cost is None else exact_text(row.cost),
         "created_at": row.created_at.isoformat(),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
 from agentcore_metering.adapters.django.runtime import get_metering
-from agentcore_metering.adapters.django.trackers.messages import to_friendly
-from agentcore_metering.adapters.django.trackers.options import CallOptions, State
+from agentcore_metering.adapters.django.trackers.caller import State
+from agentcore_metering.adapters.django.trackers.operations import AsyncOperation, SyncOperation
+from agentcore_metering.adapters.django.trackers.options import CallOptions
+from agentcore_metering.adapters.django.trackers.outcomes import raise_friendly, stream_usage, translation
 from agentcore_metering.adapters.django.trackers.state import message_dict, usage_dict
+from agentcore_metering.core.arguments import require_messages
 from agentcore_metering.core.completion import Answer, acomplete, complete
-from agentcore_metering.core.request import require_messages
-from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream, StreamAnswer
+from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 
 __all__ = ["LLMTracker"]
 
@@ -21,7 +22,27 @@ UsageDict = dict[str, Any]
 
 
 class LLMTracker:
-    """Calls a model through LiteLLM and meters it: one span, its metrics, one row per request to the provider."""
+    """Calls a model through LiteLLM and meters it: one span, its metrics, one row per request to the provider.
+
+    The other functions of LiteLLM take their own arguments first, then `node_name`, `state`, `model_uuid`, `strict_user_scope` and
+    `friendly_errors` as of `call_and_track`, and hand every further keyword to LiteLLM; `model` among them wins over the
+    configuration's. They give `(response, usage)` with LiteLLM's own response object; `text_completion` and `responses` can stream.
+    """
+
+    embedding = SyncOperation("embedding")
+    aembedding = AsyncOperation("embedding")
+    image_generation = SyncOperation("image_generation")
+    aimage_generation = AsyncOperation("image_generation")
+    text_completion = SyncOperation("text_completion")
+    atext_completion = AsyncOperation("text_completion")
+    responses = SyncOperation("responses")
+    aresponses = AsyncOperation("responses")
+    rerank = SyncOperation("rerank")
+    arerank = AsyncOperation("rerank")
+    transcription = SyncOperation("transcription")
+    atranscription = AsyncOperation("transcription")
+    speech = SyncOperation("speech")
+    aspeech = AsyncOperation("speech")
 
     @staticmethod
     def call_and_track(  # noqa: PLR0913 - existing projects call it by this signature
@@ -74,14 +95,13 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        config = metering.resolve_config(options.user_id, model_uuid, strict_user_scope=strict_user_scope)
-        call = options.begin(metering, config)
+        call = options.begin(metering, options.caller.find_config(metering))
         if stream:
-            return CompletionStream(call, _stream_usage, _translation(options))
+            return CompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:
             return _shaped(complete(call, options.rule), options)
         except Exception as exc:
-            _raise_friendly(exc, options)
+            raise_friendly(exc, is_wanted=friendly_errors)
             raise
 
     @staticmethod
@@ -116,41 +136,15 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        resolve = sync_to_async(metering.resolve_config)
-        config = await resolve(options.user_id, model_uuid, strict_user_scope=strict_user_scope)
-        call = options.begin(metering, config)
+        call = options.begin(metering, await sync_to_async(options.caller.find_config)(metering))
         if stream:
-            return AsyncCompletionStream(call, _stream_usage, _translation(options))
+            return AsyncCompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:
             return _shaped(await acomplete(call, options.rule), options)
         except Exception as exc:
-            _raise_friendly(exc, options)
+            raise_friendly(exc, is_wanted=friendly_errors)
             raise
 
 
 def _shaped(answer: Answer, options: CallOptions) -> tuple[Any, UsageDict]:
     return message_dict(answer.reply) if options.gives_message else answer.text, usage_dict(answer.record)
-
-
-def _stream_usage(answer: StreamAnswer) -> UsageDict:
-    usage = usage_dict(answer.record)
-    if answer.tool_calls:
-        usage["_tool_calls"] = [dict(call) for call in answer.tool_calls]
-    if answer.finish_reason is not None:
-        usage["_finish_reason"] = answer.finish_reason
-    return usage
-
-
-def _raise_friendly(exc: Exception, options: CallOptions) -> None:
-    """Raise the end user's version of `exc` from it, if wanted and if there is one."""
-    friendly = to_friendly(exc) if options.friendly_errors else None
-    if friendly is not None:
-        raise friendly from exc
-
-
-def _translation(options: CallOptions) -> Callable[[Exception], Exception] | None:
-    return _friendly_or_same if options.friendly_errors else None
-
-
-def _friendly_or_same(exc: Exception) -> Exception:
-    return to_friendly(exc) or exc

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agentcore_metering.adapters.django.runtime import Metering
-from agentcore_metering.adapters.django.trackers.state import append_llm_call, litellm_metadata, parse_state
+from agentcore_metering.adapters.django.trackers.caller import Caller, State
+from agentcore_metering.core.arguments import CallArguments
 from agentcore_metering.core.completion import PLAIN_TEXT, AnswerRule, json_object
 from agentcore_metering.core.lifecycle import Call
-from agentcore_metering.core.request import CallArguments, build_request
-from agentcore_metering.core.types import AttemptRecord, ModelConfig
+from agentcore_metering.core.types import ModelConfig
 
-__all__ = ["CallOptions", "State"]
+__all__ = ["CallOptions"]
 
 logger = logging.getLogger(__name__)
-
-State = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +42,9 @@ class CallOptions:
     friendly_errors: bool
 
     @property
-    def user_id(self) -> Any:
-        """Whose call it is, as the caller says; None for nobody's."""
-        return (self.state or {}).get("user_id")
+    def caller(self) -> Caller:
+        """Who calls, and by which configuration."""
+        return Caller(self.node_name, self.state, self.model_uuid, self.strict_user_scope, self.friendly_errors)
 
     @property
     def repairs_json(self) -> bool:
@@ -72,7 +69,7 @@ class CallOptions:
         """
         if self.stream and (self.return_message or self.json_repair):
             logger.warning("return_message and json_repair have no effect on a stream")
-        context = parse_state(self.state, self.node_name)
+        caller = self.caller
         arguments = CallArguments(
             messages=self.messages,
             max_tokens=self.max_tokens,
@@ -83,11 +80,6 @@ class CallOptions:
             tools=self.tools,
             tool_choice=self.tool_choice,
             is_streaming=self.stream,
-            litellm_metadata=litellm_metadata(self.state),
-            traceparent=context.traceparent,
+            **caller.litellm_arguments,
         )
-        request = build_request(config, arguments, redact_exceptions=metering.redacts_exceptions)
-        return Call(metering.services, request, context, self._note_attempt)
-
-    def _note_attempt(self, record: AttemptRecord) -> None:
-        append_llm_call(self.state, record)
+        return caller.begin(metering, config, arguments)

@@ -54,6 +54,9 @@ class UsageItemSerializer(serializers.Serializer[Any]):
     output_tps = serializers.FloatField(allow_null=True)
     trace_id = _text()
     span_id = _text()
+    trace_url = serializers.CharField(
+        allow_null=True, help_text="By AGENTCORE_METERING_TRACE_URL_TEMPLATE; null for a trace that was not recorded."
+    )
     metadata = serializers.JSONField()
 
 

@@ -1,0 +1,151 @@
+"""What an admin can choose from: the providers and what they need, and the models that LiteLLM's bundled map knows of them.
+
+No list of models is kept by hand and nothing is fetched: labels and required keys are ours, everything else is the map's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from agentcore_metering.constants import (
+    DEFAULT_MAX_TOKENS,
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TOP_P,
+    LITELLM_NUM_RETRIES,
+)
+from agentcore_metering.core.gateway import price_entries, price_map_version
+from agentcore_metering.core.providers import PROVIDERS, Provider
+
+__all__ = ["CAPABILITY_LABELS", "model_catalogue", "provider_catalogue"]
+
+OPTIONAL_KEYS = ("api_base", "model", "max_tokens", "temperature", "top_p", "request_timeout_seconds", "num_retries")
+TOKENS_PER_PRICE = Decimal(1_000_000)
+LONG_CONTEXT_TOKENS = 128_000
+LOW_COST_PER_1M = Decimal("0.5")
+
+CAPABILITY_LABELS = {
+    "text-to-text": _("Text"),
+    "code": _("Code"),
+    "vision": _("Vision"),
+    "multimodal": _("Multimodal"),
+    "text-to-image": _("Image generation"),
+    "long-context": _("Long context"),
+    "low-cost": _("Low cost"),
+    "embedding": _("Embedding"),
+    "reasoning": _("Reasoning"),
+    "speech-to-text": _("Speech recognition"),
+    "text-to-speech": _("Speech synthesis"),
+}
+
+_VARIANT = re.compile(r"(\A|/)(\d+-x-\d+|max-x-max|\d+-steps|hd|standard|low|medium|high)/")
+"""Marks the price of a variant, such as `high/1024-x-1024/gpt-image-1`: no model that one can call."""
+
+_MODE_CAPABILITIES = {
+    "chat": "text-to-text",
+    "completion": "text-to-text",
+    "responses": "text-to-text",
+    "embedding": "embedding",
+    "image_generation": "text-to-image",
+    "audio_transcription": "speech-to-text",
+    "audio_speech": "text-to-speech",
+}
+
+
+def provider_catalogue() -> dict[str, Any]:
+    """By provider id: required and optional keys, which a form may edit, and defaults."""
+    return {provider.id: _provider_item(provider) for provider in PROVIDERS.values()}
+
+
+@cache
+def model_catalogue() -> list[dict[str, Any]]:
+    """The listed providers with their models, by model id. The first call of a process loads LiteLLM, which takes seconds."""
+    by_litellm_name: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    version = price_map_version()
+    for key, entry in price_entries():
+        name = str(entry.get("litellm_provider", ""))
+        # A few keys write the provider with a dash where its name has an underscore.
+        model_id = key.removeprefix(f"{name}/").removeprefix(f"{name.replace('_', '-')}/")
+        if entry.get("mode") in _MODE_CAPABILITIES and not _VARIANT.search(model_id):
+            by_litellm_name[name].setdefault(model_id, _model_item(model_id, entry, version))
+    return [
+        {
+            "id": provider.id,
+            "label": provider.label,
+            "models": [] if provider.is_gateway else _sorted_models(by_litellm_name[provider.litellm_name]),
+            "default_api_base": provider.public_api_base,
+        }
+        for provider in PROVIDERS.values()
+    ]
+
+
+def _provider_item(provider: Provider) -> dict[str, Any]:
+    optional = [key for key in OPTIONAL_KEYS if key not in provider.required]
+    extra = ["api_version", "deployment"] if provider.id == "azure_openai" else []
+    return {
+        "required": list(provider.required),
+        "optional": optional + extra,
+        "editable_params": ["api_base", "api_key", *(key for key in OPTIONAL_KEYS if key != "api_base"), *extra],
+        "default_model": provider.default_model,
+        "default_api_base": provider.public_api_base,
+        "default_temperature": DEFAULT_TEMPERATURE,
+        "default_top_p": DEFAULT_TOP_P,
+        "default_max_tokens": DEFAULT_MAX_TOKENS,
+        "default_num_retries": LITELLM_NUM_RETRIES,
+    }
+
+
+def _model_item(model_id: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": model_id,
+        "label": model_id,
+        "capabilities": list(_capabilities(entry)),
+        "max_input_tokens": _whole(entry.get("max_input_tokens")),
+        "max_output_tokens": _whole(entry.get("max_output_tokens")),
+        "mode": entry["mode"],
+    }
+    price = _per_1m(entry.get("input_cost_per_token")), _per_1m(entry.get("output_cost_per_token"))
+    if price[0] is not None:
+        item["reference_pricing"] = {
+            "input_usd_per_1m": float(price[0]),
+            "output_usd_per_1m": float(price[1]) if price[1] is not None else None,
+            "source": version,
+            "updated": None,
+        }
+    return item
+
+
+def _capabilities(entry: Mapping[str, Any]) -> Iterator[str]:
+    yield _MODE_CAPABILITIES[entry["mode"]]
+    if entry.get("supports_vision"):
+        yield "vision"
+    if entry.get("supports_vision") and entry.get("supports_audio_input"):
+        yield "multimodal"
+    if entry.get("supports_reasoning"):
+        yield "reasoning"
+    if (_whole(entry.get("max_input_tokens")) or 0) >= LONG_CONTEXT_TOKENS:
+        yield "long-context"
+    price = _per_1m(entry.get("input_cost_per_token"))
+    if price is not None and price <= LOW_COST_PER_1M and entry["mode"] == "chat":
+        yield "low-cost"
+
+
+def _sorted_models(models: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [models[model_id] for model_id in sorted(models)]
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _per_1m(value: Any) -> Decimal | None:
+    """A price per token as one for a million, in exact decimals; None where there is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return Decimal(str(value)) * TOKENS_PER_PRICE

@@ -1,0 +1,85 @@
+"""`metering_drain`: bring everything that is in the spool into the database; for cron, a pod's preStop hook, and after a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.management.output import OperatorCommand, seconds
+from agentcore_metering.adapters.django.persistence.journal import DjangoRowStore
+from agentcore_metering.adapters.django.persistence.modes import spool_directory
+from agentcore_metering.adapters.django.runtime import flush_if_begun
+from agentcore_metering.delivery.directory import fault_of
+from agentcore_metering.delivery.survey import SpoolSurvey
+from agentcore_metering.delivery.sweep import SweepOutcome, SweepReport, sweep
+
+TIMEOUT_S = 20.0
+
+
+class Command(OperatorCommand):
+    """Deliver what dead processes left, and what living ones leave lying, until nothing is left of it."""
+
+    help = (
+        "Bring all usage records in the spool of this machine into the database: those of dead processes, and those of living "
+        "ones that do not deliver (as in uWSGI without threads). Exit status: 0 nothing is left of what was there, 1 something "
+        "is, 2 the database is away. Nothing is lost in any case; run it again."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """See `help`."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--timeout",
+            type=seconds,
+            default=TIMEOUT_S,
+            metavar="S",
+            help="give up after S seconds (default: %(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Sweep, and say what came of it."""
+        flush_if_begun(options["timeout"])
+        directory = spool_directory()
+
+        def tell(left: SpoolSurvey) -> None:
+            self.progress(f"{left.records} records, {left.orphaned_segments} segments of dead processes left", options)
+
+        try:
+            report = sweep(
+                directory, DjangoRowStore(metering_settings.DATABASE_ALIAS), options["timeout"], on_pass=tell
+            )
+        except OSError as exc:
+            self.end(SweepOutcome.LEFT, f"{directory} cannot be read: {exc}")
+            raise
+        document = _document(report)
+        self.print_result(document, [f"{name}: {value}" for name, value in document.items()], options)
+        self.end(report.outcome, _reason(report))
+
+
+def _document(report: SweepReport) -> dict[str, Any]:
+    return {
+        "outcome": report.outcome.name.lower(),
+        "directory": str(report.left.directory),
+        "written": report.written,
+        "repaired": report.repaired,
+        "quarantined": report.quarantined,
+        "interrupted": report.interrupted,
+        "adopted_segments": report.adopted_segments,
+        "relieved_records": report.relieved_records,
+        "left_records": report.left.records,
+        "left_segments": report.left.orphaned_segments,
+        "reason": report.reason,
+    }
+
+
+def _reason(report: SweepReport) -> str:
+    left = report.left
+    told = (
+        f"{left.records} records and {left.orphaned_segments} segments of dead processes are left in {left.directory}"
+    )
+    if report.outcome is SweepOutcome.DATABASE_AWAY:
+        return f"{told}: the database is away ({report.reason})"
+    fault = fault_of(left.directory)
+    return f"{told}: {fault}; run this as the user of the server" if fault else told

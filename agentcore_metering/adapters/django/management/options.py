@@ -1,0 +1,46 @@
+"""Options that several commands share: which rows, and moments of time."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from agentcore_metering.adapters.django.persistence.repricing import Selection
+
+__all__ = ["add_selection", "moment", "selection_of"]
+
+
+def moment(text: str) -> datetime:
+    """A moment from ISO 8601 text; a day means its midnight, and without an offset UTC is meant."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date or time such as 2026-11-01 or 2026-11-01T12:00"
+        ) from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def add_selection(parser: CommandParser, *, is_from_required: bool) -> None:
+    """Add the options that `selection_of` reads."""
+    parser.add_argument("--from", dest="start", type=moment, required=is_from_required, help="first moment, ISO 8601")
+    parser.add_argument("--to", dest="end", type=moment, required=is_from_required, help="first moment after the last")
+    parser.add_argument("--model", help="as asked for, as LiteLLM was given it, or as served")
+    parser.add_argument("--provider", help="a provider's id, for example azure_openai")
+    parser.add_argument("--batch-size", type=_positive, default=500, help="rows in one transaction (default 500)")
+
+
+def selection_of(options: dict[str, Any]) -> Selection:
+    """The rows that the options name."""
+    return Selection(
+        options["start"], options["end"], options["model"], options["provider"], batch_size=options["batch_size"]
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)

@@ -1,0 +1,77 @@
+"""Who makes a call and by which configuration: the keywords that every method of `LLMTracker` has, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentcore_metering.adapters.django.runtime import Metering
+from agentcore_metering.adapters.django.trackers.state import append_llm_call, litellm_metadata, parse_state
+from agentcore_metering.core.arguments import CallArguments, OperationArguments
+from agentcore_metering.core.errors import ConfigNotFound
+from agentcore_metering.core.lifecycle import Call
+from agentcore_metering.core.operations import OPERATIONS
+from agentcore_metering.core.request import build_request
+from agentcore_metering.core.types import AttemptRecord, CallContext, ModelConfig
+
+__all__ = ["Caller", "State"]
+
+State = MutableMapping[str, Any]
+
+LLM = "llm"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """See `LLMTracker.call_and_track` for what each of them does."""
+
+    node_name: str = "unknown"
+    state: State | None = field(default=None, repr=False)
+    model_uuid: Any = None
+    strict_user_scope: bool = False
+    friendly_errors: bool = False
+
+    @property
+    def context(self) -> CallContext:
+        """What metering reads of the caller's state."""
+        return parse_state(self.state, self.node_name)
+
+    def find_config(
+        self, metering: Metering, function: str = "completion", *, names_model: bool = False
+    ) -> ModelConfig:
+        """The configuration of the function's own model type. A call that names its model may do with provider and key of an LLM's.
+
+        Raises:
+            ConfigNotFound: there is none.
+        """
+        model_type = OPERATIONS[function].model_type
+        try:
+            return self._resolved(metering, model_type)
+        except ConfigNotFound:
+            if model_type == LLM or not names_model:
+                raise
+            return self._resolved(metering, LLM)
+
+    def begin(self, metering: Metering, config: ModelConfig, arguments: CallArguments | OperationArguments) -> Call:
+        """The call with these arguments by this configuration; it has begun.
+
+        Raises:
+            ConfigError: the configuration cannot be used; nothing has begun.
+        """
+        request = build_request(config, arguments, metering.request_policy)
+        return Call(metering.services, request, self.context, self._note_attempt)
+
+    @property
+    def litellm_arguments(self) -> dict[str, Any]:
+        """What LiteLLM's own callbacks are to see of the caller."""
+        return {"litellm_metadata": litellm_metadata(self.state), "traceparent": self.context.traceparent}
+
+    def _resolved(self, metering: Metering, model_type: str) -> ModelConfig:
+        user_id = (self.state or {}).get("user_id")
+        return metering.resolve_config(
+            user_id, self.model_uuid, strict_user_scope=self.strict_user_scope, model_type=model_type
+        )
+
+    def _note_attempt(self, record: AttemptRecord) -> None:
+        append_llm_call(self.state, record)

@@ -1,0 +1,3 @@
+"""Tests of what hosts test with."""
+
+from __future__ import annotations
