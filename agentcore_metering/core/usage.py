@@ -142,7 +142,7 @@ def with_estimate(
     model = request.target.litellm_model
     output_tokens = backend.count_tokens(model, text=text)
     if is_told and usage.input_tokens:
-        output_tokens = output_tokens or 0
+        output_tokens = max(usage.output_tokens, output_tokens or 0)
         return replace(facts, usage=replace(usage, output_tokens=output_tokens, source=UsageSource.ESTIMATED))
     return replace(facts, usage=estimated_usage(count_input(backend, request), output_tokens))
 

@@ -6,12 +6,12 @@ A forked child reports what it did itself, since what is read counts from its fo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Protocol
 
 from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from agentcore_metering.core.clock import SystemClock
 from agentcore_metering.core.containment import contained, contained_counts
@@ -81,17 +81,21 @@ def observe_side_channel(
     read: Callable[[], SideChannelFigures | None],
     meter_provider: MeterProvider | None = None,
     clock: Clock | None = None,
-) -> None:
+) -> Sequence[object]:
     """Have the figures that `read` gives reported by `meter_provider`, or by the global one when it is None, also if it is set later.
 
-    To be called once for a provider. Nothing is reported, except errors that were contained, while `read` gives None.
+    The result is the instruments, for the caller to keep. To be called once for a provider. Nothing is reported, except errors that
+    were contained, while `read` gives None.
     """
     latest = _Latest(read, clock or SystemClock())
     meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, meter_provider)
-    for instrument in semconv.SIDE_CHANNEL_INSTRUMENTS:
-        is_gauge = instrument.kind is semconv.InstrumentKind.OBSERVED_GAUGE
-        create = meter.create_observable_gauge if is_gauge else meter.create_observable_counter
-        create(instrument.name, [_callback(instrument.name, latest)], instrument.unit, instrument.description)
+    return [_made(meter, instrument, latest) for instrument in semconv.SIDE_CHANNEL_INSTRUMENTS]
+
+
+def _made(meter: Meter, instrument: semconv.Instrument, latest: _Latest) -> object:
+    is_gauge = instrument.kind is semconv.InstrumentKind.OBSERVED_GAUGE
+    create = meter.create_observable_gauge if is_gauge else meter.create_observable_counter
+    return create(instrument.name, [_callback(instrument.name, latest)], instrument.unit, instrument.description)
 
 
 class _Latest:

@@ -252,3 +252,15 @@ def test_stream_usage_invented_on_the_way_is_not_the_providers() -> None:
 
     facts = world.sink.records[0].facts
     assert (facts.usage.source, facts.usage.output_tokens, facts.provider_cost) == (UsageSource.ESTIMATED, 2, None)
+
+
+def test_model_that_the_provider_names_goes_before_the_one_on_the_chunks() -> None:
+    class Naming(ScriptedBackend):
+        def provider_model(self, stream: Any) -> str | None:
+            return "gpt-4o-mini-2026-01-01"
+
+    world = World(Naming(CHUNKS))
+
+    drain(make_stream(world))
+
+    assert world.sink.records[0].facts.response_model == "gpt-4o-mini-2026-01-01"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -17,7 +18,8 @@ from tests.telemetry.recording import RecordedTelemetry
 
 @pytest.mark.django_db(transaction=True)
 def test_side_channel_is_reported_as_it_is(spool: Spool, telemetry: RecordedTelemetry) -> None:
-    observe_side_channel(runtime._side_channel_stats, telemetry.meter_provider)
+    kept = observe_side_channel(runtime._side_channel_stats, telemetry.meter_provider)
+    gc.collect()
     sink = runtime.get_metering().sink
     sink.attempt_ended(aged_record())
     assert sink.flush(10)
@@ -26,6 +28,7 @@ def test_side_channel_is_reported_as_it_is(spool: Spool, telemetry: RecordedTele
 
     assert points[semconv.SPOOL_WRITTEN] == [({}, 1)]
     assert points[semconv.SPOOL_RECORDS] == [({}, 0)]
+    assert len(kept) == len(semconv.SIDE_CHANNEL_INSTRUMENTS)
 
 
 def test_process_without_a_meter_or_a_journal_has_nothing_to_report() -> None:
@@ -36,8 +39,8 @@ def test_process_without_a_meter_or_a_journal_has_nothing_to_report() -> None:
 
 def test_instruments_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    monkeypatch.setattr(runtime, "_is_observed", False)
-    monkeypatch.setattr(runtime, "observe_side_channel", made.append)
+    monkeypatch.setattr(runtime, "_instruments", None)
+    monkeypatch.setattr(runtime, "observe_side_channel", lambda read: made.append(read) or ())
 
     for _ in range(2):
         runtime.get_metering()

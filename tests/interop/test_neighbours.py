@@ -9,8 +9,9 @@ import pytest
 
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.telemetry.neighbours import INSTRUMENTORS, Instrumentor, Obeys, active_instrumentors
-from example.stub_provider import StubProvider
+from example.stub_provider import StubProvider, directive
 from tests.django.builders import KEY, make_stub_config
+from tests.django.trackers.operation_cases import CASES, OperationCase
 from tests.interop.instrumented import HTTPX, MESSAGES, call_in_mode, counts_tokens, of_scope, ours, switched_on
 from tests.telemetry.recording import RecordedTelemetry
 
@@ -101,3 +102,18 @@ def test_all_of_them_at_once_count_once(stub: StubProvider, telemetry: RecordedT
         call_in_mode("sync")
 
     assert len([span for span in telemetry.spans if counts_tokens(span)]) == 1
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.function)
+@EACH
+def test_every_operation_is_counted_once_beside(
+    stub: StubProvider, telemetry: RecordedTelemetry, neighbour: Instrumentor, case: OperationCase
+) -> None:
+    case.make_config(stub)
+
+    with switched_on(neighbour, telemetry):
+        case.call(directive(in_=7, out=5))
+
+    assert LLMUsage.objects.count() == 1
+    assert telemetry.spans == tuple(ours(telemetry.spans))
+    assert len(telemetry.spans) == 1

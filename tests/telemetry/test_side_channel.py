@@ -55,8 +55,11 @@ def _one_contained_error() -> Iterator[None]:
     containment.reset()
 
 
+_kept: list[object] = []
+
+
 def observed(telemetry: RecordedTelemetry, reading: Any, clock: FakeClock | None = None) -> None:
-    observe_side_channel(reading, telemetry.meter_provider, clock or FakeClock())
+    _kept[:] = observe_side_channel(reading, telemetry.meter_provider, clock or FakeClock())
 
 
 def test_every_instrument_is_emitted_as_registered(telemetry: RecordedTelemetry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,7 +57,7 @@ class Metering:
 
 _lock = threading.RLock()  # a signal handler may make this process's first call while the first one is about to be made
 _metering: Metering | None = None
-_is_observed = False
+_instruments: Sequence[object] | None = None
 
 
 def get_metering() -> Metering:
@@ -150,10 +150,9 @@ def _observer() -> TelemetryObserver:
 
 def _observe_side_channel_once() -> None:
     """The instruments are the process's, whichever meter it has: what they report is looked up then."""
-    global _is_observed  # noqa: PLW0603 - an SDK warns of an instrument that is made twice
-    if not _is_observed:
-        _is_observed = True
-        observe_side_channel(_side_channel_stats)
+    global _instruments  # noqa: PLW0603 - an SDK warns of an instrument that is made twice
+    if _instruments is None:
+        _instruments = observe_side_channel(_side_channel_stats)
 
 
 def _side_channel_stats() -> WriterStats | None:

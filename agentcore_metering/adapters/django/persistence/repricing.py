@@ -31,7 +31,6 @@ from agentcore_metering.core.types import Cost, CostSource, CostStatus
 __all__ = ["AuditSummary", "Plan", "RepriceSummary", "Selection", "audit", "reprice"]
 
 _EXACT = Context(prec=80)
-_UPDATED = ("cost", "cost_currency", "cost_source", "cost_status", "computed_cost", "price_snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +154,19 @@ def _change(
 
 
 def _write(changes: list[tuple[LLMUsage, Cost, CostStatus]], using: str, reason: str) -> None:
-    if not changes:
-        return
-    trail = [_trail(row, cost, reason) for row, cost, _status in changes]
+    LLMCostChange.objects.using(using).bulk_create(_trail(row, cost, reason) for row, cost, _status in changes)
     for row, cost, status in changes:
-        row.cost, row.cost_currency = cost.amount, cost.currency
-        row.cost_source, row.cost_status = cost.source.value, status.value
-        row.computed_cost, row.price_snapshot = None, price_snapshot(cost)
-    rows = [row for row, _cost, _status in changes]
-    LLMCostChange.objects.using(using).bulk_create(trail)
-    LLMUsage.objects.using(using).bulk_update(rows, _UPDATED)
-    # What is summed up from rows finds those that changed late by when they were recorded.
-    LLMUsage.objects.using(using).filter(id__in=[row.id for row in rows]).update(recorded_at=Now())
+        # One by one: Django takes longer to put a single statement for all of them together.
+        LLMUsage.objects.using(using).filter(pk=row.pk).update(
+            cost=cost.amount,
+            cost_currency=cost.currency,
+            cost_source=cost.source.value,
+            cost_status=status.value,
+            computed_cost=None,
+            price_snapshot=price_snapshot(cost),
+            # What is summed up from rows finds those that changed late by when they were recorded.
+            recorded_at=Now(),
+        )
 
 
 def _trail(row: LLMUsage, cost: Cost, reason: str) -> LLMCostChange:

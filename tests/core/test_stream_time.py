@@ -1,0 +1,131 @@
+"""How long a stream may take: until it begins, between two chunks, and in all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from agentcore_metering.core import deadline as deadline_module
+from agentcore_metering.core.deadline import deadline
+from agentcore_metering.core.lifecycle import Call
+from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
+from agentcore_metering.core.types import CallContext, Status
+from tests.core.test_async import run
+from tests.core.test_streaming import CHUNKS
+from tests.fakes import ScriptedBackend, World, make_chunk, make_request, provider_error
+
+
+def make_call(world: World, **request: Any) -> Call:
+    return Call(world.services, make_request(**request), CallContext())
+
+
+def test_the_client_may_wait_as_long_as_the_provider_may_be_silent() -> None:
+    world = World(ScriptedBackend(CHUNKS))
+
+    list(CompletionStream(make_call(world, timeout_s=180, idle_timeout_s=20), lambda answer: answer))
+
+    assert world.backend.arguments[0]["timeout"] == 20
+
+
+def test_a_flowing_stream_may_take_longer_than_the_call_may_wait_for_it() -> None:
+    world = World(ScriptedBackend())
+
+    class Slow:
+        def __iter__(self) -> Any:
+            for chunk in CHUNKS:
+                world.clock.advance(100)
+                yield chunk
+
+    world.backend.script = [Slow]
+
+    assert len(list(CompletionStream(make_call(world, timeout_s=180), lambda answer: answer))) == 3
+
+
+def test_a_total_limit_ends_a_flowing_stream_and_is_not_asked_for_again() -> None:
+    world = World(ScriptedBackend())
+
+    class Slow:
+        def __iter__(self) -> Any:
+            for chunk in CHUNKS:
+                world.clock.advance(100)
+                yield chunk
+
+    world.backend.script = [Slow]
+    stream = CompletionStream(make_call(world, timeout_s=180, total_timeout_s=150), lambda answer: answer)
+
+    with pytest.raises(TimeoutError, match=r"150 s \(stream_total_timeout_seconds\)"):
+        list(stream)
+
+    [record] = world.sink.records
+    assert (record.status, record.error_type) == (Status.FAILED, "TimeoutError")
+    assert len(world.backend.closed) == 1
+
+
+def test_the_deadline_begins_when_the_stream_is_first_read() -> None:
+    world = World(ScriptedBackend(provider_error("APIConnectionError"), CHUNKS))
+    stream = CompletionStream(make_call(world, timeout_s=180), lambda answer: answer)
+    world.clock.advance(1_000)  # the consumer comes late
+
+    assert len(list(stream)) == 3
+    assert world.backend.arguments[1]["timeout"] > 170
+
+
+class _Silent:
+    """A provider that says some chunks and then nothing, whatever timeout it was given."""
+
+    def __init__(self, *chunks: Any) -> None:
+        self._chunks = chunks
+        self.was_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for chunk in self._chunks:
+            yield chunk
+        await asyncio.Event().wait()
+
+    async def aclose(self) -> None:
+        self.was_closed = True
+
+
+@pytest.mark.parametrize(
+    ("chunks", "limits", "reason"),
+    [
+        ((), {"timeout_s": 0.01}, "did not begin within 0.01 s"),
+        ((), {"timeout_s": 9, "idle_timeout_s": 0.01}, "sent nothing for 0.01 s"),
+        ((make_chunk("one"),), {"timeout_s": 0.01}, "sent nothing for 0.01 s"),
+        ((make_chunk("one"),), {"timeout_s": 9, "total_timeout_s": 0.01}, "did not end within 0.01 s"),
+    ],
+    ids=["never-began", "silent-at-once", "silent-later", "total"],
+)
+def test_on_an_event_loop_a_client_that_keeps_no_timeout_is_cut(
+    monkeypatch: pytest.MonkeyPatch, chunks: tuple[Any, ...], limits: dict[str, Any], reason: str
+) -> None:
+    monkeypatch.setattr(deadline_module, "GRACE_S", 0.0)
+    silent = _Silent(*chunks)
+    world = World(ScriptedBackend(silent))
+
+    async def case() -> None:
+        call = make_call(world, max_retries=0, **limits)
+        async for _ in AsyncCompletionStream(call, lambda answer: answer):
+            pass
+
+    with pytest.raises(TimeoutError, match=reason):
+        run(case())
+
+    assert world.sink.records[0].status is Status.FAILED
+    assert silent.was_closed
+
+
+def test_a_timeout_from_inside_goes_through_as_it_is() -> None:
+    mine = TimeoutError("mine")
+
+    async def case() -> None:
+        async with deadline(60, "ours"):
+            raise mine
+
+    with pytest.raises(TimeoutError) as caught:
+        run(case())
+
+    assert caught.value is mine
