@@ -48,15 +48,34 @@ _BY_CLASS_NAME: dict[str, FailureKind] = {
     "InternalServerError": FailureKind.UPSTREAM_ERROR,
     "ServiceUnavailableError": FailureKind.UPSTREAM_ERROR,
     "BadGatewayError": FailureKind.UPSTREAM_ERROR,
+    "ClientAuthenticationError": FailureKind.AUTH_FAILED,
+    "CredentialRetrievalError": FailureKind.AUTH_FAILED,
+    "CredentialUnavailableError": FailureKind.AUTH_FAILED,
+    "DefaultCredentialsError": FailureKind.AUTH_FAILED,
+    "NoCredentialsError": FailureKind.AUTH_FAILED,
+    "RefreshError": FailureKind.AUTH_FAILED,
 }
+"""The last ones are of the cloud vendors' credential libraries."""
+
+_BY_CODE: dict[str, FailureKind] = {
+    "billing_hard_limit_reached": FailureKind.INSUFFICIENT_BALANCE,
+    "content_filter": FailureKind.CONTENT_POLICY,
+    "content_policy_violation": FailureKind.CONTENT_POLICY,
+    "insufficient_balance": FailureKind.INSUFFICIENT_BALANCE,
+    "insufficient_quota": FailureKind.INSUFFICIENT_BALANCE,
+    "unsupported_country_region_territory": FailureKind.REGION_RESTRICTED,
+}
+"""Codes in the provider's error object: they say more than the status, which is 429 or 403 for these."""
 
 _BY_STATUS: dict[int, FailureKind] = {
     401: FailureKind.INVALID_API_KEY,
     402: FailureKind.INSUFFICIENT_BALANCE,
     403: FailureKind.PERMISSION_DENIED,
     404: FailureKind.NOT_FOUND,
+    407: FailureKind.AUTH_FAILED,
     408: FailureKind.TIMEOUT,
     429: FailureKind.RATE_LIMIT,
+    451: FailureKind.REGION_RESTRICTED,
 }
 
 _PERMANENT = frozenset(
@@ -140,12 +159,16 @@ def _kind(exc: BaseException) -> FailureKind:
         return FailureKind.EMPTY_RESPONSE
     if isinstance(exc, InvalidJSON):
         return FailureKind.INVALID_JSON
+    for error in _chain(exc, with_context=True):
+        kind = _BY_CODE.get(_provider_code(error))
+        if kind is not None:
+            return kind
     for error in _chain(exc):
         status = _status_code(error)
         # A telling status wins: LiteLLM wraps some providers' 403 in a BadRequestError.
         kind = _BY_STATUS.get(status or 0) or _BY_CLASS_NAME.get(type(error).__name__)
         if kind is None and status is not None:
-            kind = FailureKind.UPSTREAM_ERROR if status >= 500 else FailureKind.UNKNOWN
+            kind = FailureKind.UPSTREAM_ERROR if status >= 500 else FailureKind.BAD_REQUEST
         if kind is not None:
             return kind
     return FailureKind.UNKNOWN
@@ -185,6 +208,14 @@ def _status_code(exc: BaseException) -> int | None:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
     return None
+
+
+def _provider_code(exc: BaseException) -> str:
+    """The `code` of the provider's error object, or "" where there is none."""
+    body = getattr(exc, "body", None)
+    inner = read(body, "error")
+    codes = (getattr(exc, "code", None), read(body, "code"), read(inner, "code"))
+    return next((code for code in codes if isinstance(code, str)), "")
 
 
 def _retry_after_s(exc: BaseException, now: datetime | None) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -215,14 +216,17 @@ class _StreamRun:
 
     def patience(self) -> tuple[float, str]:
         """How long the provider may be silent now, in seconds, and what to say when it is for longer."""
-        limits = [(self._idle_s, f"The provider sent nothing for {self._idle_s:g} s (stream_idle_timeout_seconds).")]
         elapsed_s, request = self.call.sent_elapsed_s, self.call.request
+        limits = []
         if self._last_chunk_s is None:
             reason = f"The stream did not begin within {request.timeout_s:g} s (request_timeout_seconds)."
             limits.append((request.timeout_s - elapsed_s, reason))
         if request.total_timeout_s is not None:
             limits.append((request.total_timeout_s - elapsed_s, self._total_reason))
-        seconds, reason = min(limits)
+        limits.append(
+            (self._idle_s, f"The provider sent nothing for {self._idle_s:g} s (stream_idle_timeout_seconds).")
+        )
+        seconds, reason = min(limits, key=itemgetter(0))
         return max(seconds, MIN_TIMEOUT_S), reason
 
     def check_total(self) -> None:

@@ -273,7 +273,7 @@ class Journal:
             if under_way and not (may_carry and self._carry(under_way)):
                 continue
             if segment not in self._segments:
-                continue  # a new segment was begun for what is carried, and this one went then
+                continue  # a signal handler that appended meanwhile has begun a new segment and ended this one
             if segment is self._current:
                 self._current = None
             # Before its file is closed: a child that is forked in between would close a descriptor that is somebody else's by then.

@@ -9,11 +9,12 @@ import functools
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from agentcore_metering.core.payload import read, texts_in
 from agentcore_metering.core.types import CallRecord, Operation, Status
 from agentcore_metering.telemetry import semconv
 from agentcore_metering.telemetry.attributes import AttributeMap
@@ -101,12 +102,24 @@ class ContentPolicy:
         if request.target.operation is Operation.EMBEDDINGS:
             return CapturedContent()
         texts = Texts(self.redact, request.secrets, self.max_chars)
-        instructions, messages = split_instructions(request.arguments.get("messages"))
+        instructions, messages = split_instructions(_conversation(request.arguments))
         # In order of worth, since the later may find no room.
         answer = _answer(record, texts)
         instructed = instruction_parts(instructions, texts)
         asked = input_messages(messages, texts)
         return CapturedContent(instructed, asked, answer, texts.is_truncated)
+
+
+def _conversation(arguments: Mapping[str, Any]) -> Any:
+    """The request's messages; a bare prompt is one of the user's, and instructions beside it are the system's."""
+    if arguments.get("messages") is not None:
+        return arguments["messages"]
+    instructions, asked = arguments.get("instructions"), arguments.get("input")
+    told: list[Any] = [{"role": "system", "content": instructions}] if isinstance(instructions, str) else []
+    if isinstance(asked, list) and all(read(item, "role") is not None for item in asked):
+        return told + asked
+    prompts = texts_in([arguments.get(name) for name in ("input", "prompt", "query")])
+    return told + [{"role": "user", "content": prompt} for prompt in prompts]
 
 
 def _answer(record: CallRecord, texts: Texts) -> list[Message]:

@@ -32,6 +32,18 @@ KEY = "0123456789abcdef0123456789abcdef"
         (provider_error("PermissionDeniedError", 403), FailureKind.PERMISSION_DENIED, False),
         (provider_error("SomeError", 402), FailureKind.INSUFFICIENT_BALANCE, False),
         (provider_error("SomeError", 502), FailureKind.UPSTREAM_ERROR, True),
+        (provider_error("SomeError", 407), FailureKind.AUTH_FAILED, False),
+        (provider_error("SomeError", 413), FailureKind.BAD_REQUEST, False),
+        (provider_error("SomeError", 451), FailureKind.REGION_RESTRICTED, False),
+        (provider_error("DefaultCredentialsError"), FailureKind.AUTH_FAILED, False),
+        (provider_error("RateLimitError", 429, code="insufficient_quota"), FailureKind.INSUFFICIENT_BALANCE, True),
+        (
+            provider_error(
+                "PermissionDeniedError", 403, body={"error": {"code": "unsupported_country_region_territory"}}
+            ),
+            FailureKind.REGION_RESTRICTED,
+            False,
+        ),
         (TimeoutError("slow"), FailureKind.TIMEOUT, True),
         (EmptyResponse("nothing"), FailureKind.EMPTY_RESPONSE, False),
         (InvalidJSON("not json"), FailureKind.INVALID_JSON, False),
@@ -48,6 +60,13 @@ def test_classify_by_class_and_status(exc: BaseException, kind: FailureKind, is_
 def test_classify_error_type_is_the_class_or_our_code() -> None:
     assert classify(provider_error("RateLimitError", 429)).error_type == "RateLimitError"
     assert classify(EmptyResponse("nothing")).error_type == "empty_response"
+
+
+def test_classify_finds_retry_after_on_the_innermost_exception() -> None:
+    wrapped = provider_error("RateLimitError", 429, headers={})
+    wrapped.__context__ = provider_error("SdkError", 429, response=SimpleNamespace(headers={"retry-after": "7"}))
+
+    assert classify(wrapped).retry_after_s == 7.0
 
 
 def test_classify_follows_the_cause() -> None:

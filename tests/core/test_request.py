@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agentcore_metering.core.arguments import CallArguments, require_messages
+from agentcore_metering.core.arguments import CallArguments, OperationArguments, require_messages
 from agentcore_metering.core.errors import ConfigError, RequestError
-from agentcore_metering.core.request import build_request, litellm_params
+from agentcore_metering.core.request import RequestPolicy, build_request, litellm_params
 from agentcore_metering.core.types import CallRequest, ConfigScope, ModelConfig
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -22,6 +22,10 @@ def make_config(provider: str = "openai", **options: Any) -> ModelConfig:
 
 def make_built(config: ModelConfig | None = None, **arguments: Any) -> CallRequest:
     return build_request(config or make_config(), CallArguments(messages=MESSAGES, **arguments))
+
+
+def make_operation(function: str, config: ModelConfig | None = None, **given: Any) -> CallRequest:
+    return build_request(config or make_config(), OperationArguments(function, given))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,12 @@ def test_litellms_metadata_and_trace_header_go_where_its_callbacks_look() -> Non
         ("openai", {"api_key": "k", "num_retries": 11}, "num_retries"),
         ("openai", {"api_key": "k", "request_timeout_seconds": 0}, "request_timeout_seconds"),
         ("openai", {"api_key": "k", "request_timeout_seconds": "soon"}, "request_timeout_seconds"),
+        ("agione", {"api_key": "k", "model": "m"}, "AGIOne configuration is incomplete. Set api_key and api_base."),
+        (
+            "litellm_proxy",
+            {"api_key": "k", "model": "m"},
+            "LiteLLM Proxy configuration is incomplete. Set api_key and api_base.",
+        ),
     ],
 )
 def test_an_unusable_configuration_says_what_to_set(provider: str, options: dict[str, Any], text: str) -> None:
@@ -196,3 +206,124 @@ def test_a_configured_tier_is_asked_for_and_a_currency_stays_here() -> None:
 def test_a_currency_that_is_none_is_refused(currency: Any) -> None:
     with pytest.raises(ConfigError, match="ISO 4217"):
         make_built(make_config(cost_currency=currency))
+
+
+@pytest.mark.parametrize("key", ["stream_idle_timeout_seconds", "stream_total_timeout_seconds"])
+@pytest.mark.parametrize("value", [0, -1, True, "soon", "inf", float("nan")])
+def test_an_impossible_stream_limit_is_refused(key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{key} must be a number of seconds above 0"):
+        make_built(make_config(**{key: value}))
+
+
+def test_stream_limits_are_the_configurations() -> None:
+    request = make_built(make_config(stream_idle_timeout_seconds="7.5", stream_total_timeout_seconds=600))
+
+    assert (request.idle_timeout_s, request.total_timeout_s) == (7.5, 600.0)
+    assert not {"stream_idle_timeout_seconds", "stream_total_timeout_seconds"} & set(request.arguments)
+
+
+def test_a_foreign_prefix_names_the_real_provider_and_not_the_configured_ones_endpoint() -> None:
+    target = make_built(make_config(model="groq/llama-3.1-8b")).target
+
+    assert (target.provider, target.provider_name, target.request_model) == ("openai", "groq", "llama-3.1-8b")
+    assert (target.server_address, target.server_port) == (None, None)
+
+
+def test_a_regional_endpoint_is_not_sent_to_another_vendor() -> None:
+    assert "api_base" in litellm_params("dashscope", {"api_key": "k", "model": "qwen-turbo"})
+    assert "api_base" not in litellm_params("dashscope", {"api_key": "k", "model": "openai/gpt-4o"})
+
+
+@pytest.mark.parametrize("provider", ["bedrock", "vertex_ai", "ollama"])
+def test_providers_with_other_credentials_need_no_api_key(provider: str) -> None:
+    assert litellm_params(provider, {"model": "m"})["model"] == f"{provider}/m"
+
+
+def test_credentials_of_every_kind_are_passed_on() -> None:
+    config = {
+        "model": "m",
+        "aws_region_name": "eu-west-1",
+        "aws_secret_access_key": "s",
+        "vertex_project": "p",
+        "azure_ad_token": "t",
+        "extra_headers": {"x": "1"},
+        "extra_body": {"y": 2},
+        "organization": "o",
+    }
+
+    assert set(config) <= set(litellm_params("bedrock", config))
+
+
+def test_a_functions_sampling_keys_have_its_own_names_and_others_get_none() -> None:
+    config = make_config(max_tokens=9, temperature=0.5)
+
+    assert make_operation("responses", config, input="hi").arguments["max_output_tokens"] == 9
+    assert make_operation("responses", config, input="hi").parameters == {"max_tokens": 9, "temperature": 0.5}
+    assert not {"max_tokens", "temperature"} & set(make_operation("embedding", config, input="hi").arguments)
+
+
+def test_a_model_named_in_the_call_wins_and_is_routed_alike() -> None:
+    config = make_config("azure_openai", api_base="http://host", deployment="chat")
+
+    request = make_operation("embedding", config, input="hi", model="vectors")
+
+    assert request.target.litellm_model == request.arguments["model"] == "azure/vectors"
+
+
+def test_headers_and_bodies_of_call_and_configuration_are_joined() -> None:
+    config = make_config(extra_headers={"a": "1", "b": "1"}, extra_body={"c": 1})
+
+    request = make_operation("embedding", config, input="hi", extra_headers={"b": "2"}, extra_body={"d": 2})
+
+    assert request.arguments["extra_headers"] == {"a": "1", "b": "2"}
+    assert request.arguments["extra_body"] == {"c": 1, "d": 2}
+
+
+def test_litellms_metadata_of_a_response_is_not_the_providers() -> None:
+    arguments = OperationArguments("responses", {"input": "hi"}, litellm_metadata={"session_id": "s"})
+
+    sent = build_request(make_config(), arguments).arguments
+
+    assert sent["litellm_metadata"] == {"session_id": "s"}
+    assert "metadata" not in sent
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "effort", "thinking"),
+    [
+        ("deepseek", "deepseek-chat", "none", {"type": "disabled"}),
+        ("openai_compatible", "deepseek/deepseek-v4", "none", {"type": "disabled"}),
+        ("deepseek", "deepseek-chat", "low", None),
+        ("openai", "gpt-5", "none", None),
+    ],
+)
+def test_deepseeks_thinking_is_turned_off_by_name(
+    provider: str, model: str, effort: str, thinking: dict[str, str] | None
+) -> None:
+    sent = make_built(make_config(provider, model=model, api_base="http://host"), reasoning_effort=effort).arguments
+
+    assert sent["reasoning_effort"] == effort
+    assert sent.get("extra_body", {}).get("thinking") == thinking
+
+
+def test_what_the_configuration_says_of_thinking_stays() -> None:
+    config = make_config("deepseek", model="deepseek-chat", extra_body={"thinking": {"type": "enabled"}, "x": 1})
+
+    sent = make_built(config, reasoning_effort="none").arguments
+
+    assert sent["extra_body"] == {"thinking": {"type": "enabled"}, "x": 1}
+
+
+def test_the_prefixes_of_thinking_models_are_the_hosts() -> None:
+    arguments = CallArguments(messages=MESSAGES, reasoning_effort="none")
+
+    sent = build_request(make_config(model="gpt-5"), arguments, RequestPolicy(thinking_off_prefixes=("openai/gpt-5",)))
+
+    assert sent.arguments["extra_body"] == {"thinking": {"type": "disabled"}}
+
+
+@pytest.mark.parametrize(("tools", "effort"), [([{"type": "function"}], "none"), ([], "high"), (None, "high")])
+def test_gpt_6_takes_tools_without_reasoning_only(tools: Any, effort: str) -> None:
+    request = make_built(make_config(model="gpt-6-luna"), tools=tools, reasoning_effort="high")
+
+    assert request.arguments["reasoning_effort"] == effort

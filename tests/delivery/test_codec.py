@@ -13,19 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcore_metering.core.types import AttemptRecord, CallContext, ResponseFacts, Usage, UsageSource
+from agentcore_metering.core.types import AttemptRecord, AttemptStart, CallContext, ResponseFacts, Usage, UsageSource
 from agentcore_metering.delivery import codec
 from agentcore_metering.delivery.codec import (
     MAX_LINE_BYTES,
     Entry,
     Reason,
     Unreadable,
+    count_ends,
     encode,
+    from_text,
     is_start,
     read_lines,
+    read_whole_lines,
     to_text,
 )
-from tests.delivery.builders import end_of, make_full_record, make_record, make_start
+from tests.delivery.builders import end_of, make_full_record, make_record, make_start, with_key_of_a_mark
 
 WIDE = "x" * (MAX_LINE_BYTES + 1)
 
@@ -337,3 +340,27 @@ def test_two_hundred_random_damages_cost_at_most_the_lines_hit() -> None:
 
         assert len(found) >= len(records) - allowed
         assert all(entry in records for entry in found)
+
+
+def test_text_reads_back_as_the_record() -> None:
+    record = make_full_record()
+
+    assert from_text(to_text(record)) == record
+
+
+@pytest.mark.parametrize("behind", [b"", b"0badc0de {}\n", b'00000000 {"v":1', b"\n", b"\xff"])
+def test_whole_lines_end_before_the_first_one_that_is_not_whole(behind: bytes) -> None:
+    records = [make_record("a"), make_record("b")]
+    whole = b"".join(map(encode, records))
+
+    assert read_whole_lines(whole + behind + encode(make_record("c"))[:-1]) == (records, len(whole))
+
+
+def test_ends_are_counted_without_being_read() -> None:
+    entries: list[AttemptStart | AttemptRecord] = [
+        make_start("a"),
+        make_record("b"),
+        with_key_of_a_mark(make_record("c")),
+    ]
+
+    assert count_ends(b"".join(map(encode, entries))) == 2

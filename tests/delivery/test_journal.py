@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from agentcore_metering.delivery import journal as journal_module
-from agentcore_metering.delivery.journal import Journal, JournalBusy, JournalFull, SyncMode
+from agentcore_metering.delivery.journal import Chunk, Journal, JournalBusy, JournalFull, SyncMode
 from agentcore_metering.delivery.segment import Segment
 from tests.delivery.builders import end_of, key_of, make_record, make_start
 
@@ -440,3 +440,25 @@ def test_sync_of_a_segment_that_is_delivered_meanwhile_is_no_error(
     monkeypatch.setattr(os, "fdatasync", deliver_and_fail)
 
     journal.sync()
+
+
+def test_handler_that_ends_segments_while_segments_end_takes_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, segment_bytes=SMALL)
+    for number in range(30):
+        journal.append_end(make_record(str(number)))
+    chunks = [Chunk(segment, segment.end, (), 0) for segment in journal._segments]
+    for chunk in chunks[:-1]:
+        chunk.segment.delivered = chunk.end
+    retire = Segment.retire
+
+    def retire_and_be_interrupted(segment: Segment) -> None:
+        retire(segment)
+        journal._retire_delivered()
+
+    monkeypatch.setattr(Segment, "retire", retire_and_be_interrupted)
+    journal.acknowledge(chunks[-1])
+
+    assert len(list(tmp_path.glob("*.jnl"))) == 1
+    journal.close()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agentcore_metering.core.types import AttemptRecord, Status
+from agentcore_metering.delivery.adoption import Adopter
 from agentcore_metering.delivery.journal import Journal
 from agentcore_metering.delivery.relief import IDLE_AFTER_S, Relief
 from agentcore_metering.delivery.segment import Segment
@@ -164,3 +166,27 @@ def test_view_of_what_is_no_segment_is_none(tmp_path: Path, may_acknowledge: boo
     opened = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)  # so that nobody waits for a writer
     assert Segment.view(fifo, may_acknowledge=may_acknowledge) is None
     os.close(opened)
+
+
+def test_segment_that_goes_meanwhile_is_passed_over(
+    relief: Relief, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path)
+    fill(journal, 1)
+    monkeypatch.setattr(Segment, "view", lambda path, may_acknowledge: None)
+
+    assert relief.relieve(store.write) == 0
+    journal.close()
+
+
+def test_starts_alone_are_acknowledged_and_not_delivered(relief: Relief, store: MemoryStore, tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    start = make_start()
+    journal.append_start(start)
+
+    assert relief.relieve(store.write) == 0
+    journal.after_fork_in_child()  # the process dies
+
+    adopted: list[AttemptRecord] = []
+    Adopter(Journal(tmp_path), LogThrottle(FakeClock())).adopt(adopted.extend)
+    assert [(record.id, record.status) for record in adopted] == [(start.id, Status.INTERRUPTED)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentcore_metering.core.types import AttemptRecord
-from agentcore_metering.delivery import quarantine as quarantine_module
+from agentcore_metering.delivery.directory import open_private
 from agentcore_metering.delivery.quarantine import Quarantine, QuarantineBusy, quarantined_lines, read_quarantine
 from agentcore_metering.delivery.replay import ReplayReport, replay_quarantine
 from agentcore_metering.delivery.store import RowsRejected, StoreUnavailable
@@ -158,16 +158,16 @@ def test_record_that_comes_while_the_file_is_taken_away_goes_to_the_new_one(
     quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(quarantine, "first")
-    opened = quarantine_module.open_private
+    opened, name = open_private, "agentcore_metering.delivery.quarantine.open_private"
 
     def taken_away_after_it_was_opened(path: Path) -> int:
         fd = opened(path)
         if key_count := len(keys(tmp_path)):
             path.rename(path.with_name(f"{path.name}.replay-{key_count:020d}"))
-            monkeypatch.setattr(quarantine_module, "open_private", opened)
+            monkeypatch.setattr(name, opened)
         return fd
 
-    monkeypatch.setattr(quarantine_module, "open_private", taken_away_after_it_was_opened)
+    monkeypatch.setattr(name, taken_away_after_it_was_opened)
     fill(quarantine, "second")
 
     assert (tmp_path / "quarantine.ndjson").read_bytes().count(b"\n") == 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from agentcore_metering.delivery.adoption import Adopter
 from agentcore_metering.delivery.journal import Journal
+from agentcore_metering.delivery.segment import Segment
 from agentcore_metering.delivery.survey import survey
 from agentcore_metering.delivery.throttle import LogThrottle
 from tests.delivery.builders import MemoryStore, leave_behind, make_record, make_start, with_key_of_a_mark
@@ -90,3 +92,19 @@ def test_survey_of_damage_counts_no_records(tmp_path: Path, content: bytes) -> N
     (owner,) = survey(tmp_path).owners
 
     assert (owner.records, owner.is_alive, owner.oldest_ended_at) == (0, False, None)
+
+
+def test_survey_passes_over_what_goes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_behind(tmp_path, make_record())
+    monkeypatch.setattr(Segment, "view", lambda path: None)
+
+    assert survey(tmp_path).owners == ()
+
+
+def test_survey_of_a_disk_that_tells_nothing_has_no_free_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> None:
+        raise OSError("stale file handle")
+
+    monkeypatch.setattr(shutil, "disk_usage", fail)
+
+    assert survey(tmp_path).free_bytes is None

@@ -9,6 +9,7 @@ from django.test import override_settings
 from agentcore_metering.adapters.django.conf import (
     MeteringSettings,
     Setting,
+    deepseek_thinking_model_prefixes,
     legacy_llm_settings,
     metering_settings,
     secret_key_material,
@@ -160,3 +161,19 @@ def test_legacy_config_of_wrong_type_is_refused() -> None:
 def test_secret_key_material_is_the_key_and_then_its_fallbacks() -> None:
     with override_settings(SECRET_KEY="now", SECRET_KEY_FALLBACKS=["before", "long ago"]):
         assert secret_key_material() == ("now", "before", "long ago")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(("a/", "b/"), ("a/", "b/")), ("a/", ("a/",)), ("a/, b/", ("a/", "b/"))],
+)
+def test_prefixes_of_thinking_models_are_a_list_or_a_string(
+    settings: Any, value: Any, expected: tuple[str, ...]
+) -> None:
+    settings.AGENTCORE_DEEPSEEK_THINKING_MODEL_PREFIXES = value
+
+    assert deepseek_thinking_model_prefixes() == expected
+
+
+def test_prefixes_of_thinking_models_default_to_deepseeks() -> None:
+    assert deepseek_thinking_model_prefixes() == ("deepseek/", "openai/deepseek/")

@@ -39,8 +39,13 @@ def test_process_without_a_meter_or_a_journal_has_nothing_to_report() -> None:
 
 def test_instruments_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
+
+    def observe(read: object) -> list[object]:
+        made.append(read)
+        return made
+
     monkeypatch.setattr(runtime, "_instruments", None)
-    monkeypatch.setattr(runtime, "observe_side_channel", lambda read: made.append(read) or ())
+    monkeypatch.setattr(runtime, "observe_side_channel", observe)
 
     for _ in range(2):
         runtime.get_metering()

@@ -8,7 +8,8 @@ from typing import Any
 
 import django
 from celery import Celery
-from django.conf import settings
+
+from example.host.settings import DATA_DIR
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.servers.settings")
 app = Celery("tests")
@@ -16,12 +17,12 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 django.setup()
 
 
-@app.task(name="ask")
+@app.task(name="ask")  # type: ignore[untyped-decorator]  # Celery has no types
 def ask(number: int) -> None:
     from agentcore_metering.adapters.django import LLMTracker
 
     LLMTracker.call_and_track([{"role": "user", "content": f"number {number}"}])
-    done = os.open(settings.DATA_DIR / "done", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    done = os.open(DATA_DIR / "done", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(done, b"%d\n" % number)
     os.close(done)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import watched_by_the_reloader  # noqa: F401 - a module in the site's directory, for runserver to see change
+import watched_by_the_reloader  # type: ignore[import-not-found]  # noqa: F401 - a module in the site's directory, for runserver to see change
 
 from example.host.settings import *  # noqa: F403
 from example.host.settings import DATA_DIR

@@ -57,6 +57,7 @@ class Site:
             "STUB_API_BASE": self.stub.api_base(),
             "PYTHONPATH": os.pathsep.join(filter(None, search)),
             "PYTHONUNBUFFERED": "1",
+            "HOME": str(self.directory),  # gunicorn puts a socket there
         }
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:

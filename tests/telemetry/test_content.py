@@ -194,6 +194,19 @@ def test_messages_that_are_no_list_are_not_touched(messages: Any) -> None:
         assert list(messages)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [{"prompt": "hello"}, {"input": "hello"}, {"query": "hello"}, {"input": [{"role": "user", "content": "hello"}]}],
+)
+def test_a_prompt_without_messages_is_a_message_of_the_users(arguments: dict[str, Any]) -> None:
+    request = replace(builders.request(), arguments={**arguments, "instructions": "be brief"})
+
+    found = CAPTURING.capture(builders.call(builders.attempt(), call_request=request))
+
+    assert found.input_messages == [{"role": "user", "parts": [TEXT]}]
+    assert found.system_instructions == [{"type": "text", "content": "be brief"}]
+
+
 def test_embeddings_have_no_messages() -> None:
     record = builders.call(builders.attempt(target=builders.EMBEDDINGS))
 

@@ -68,6 +68,8 @@ PUBLIC_KEYS = frozenset(
         "request_timeout_seconds",
         "seed",
         "service_tier",
+        "stream_idle_timeout_seconds",
+        "stream_total_timeout_seconds",
         "supports_vision",
         "temperature",
         "timeout",

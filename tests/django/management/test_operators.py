@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -16,6 +18,7 @@ from agentcore_metering.adapters.django import runtime
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.persistence.journal import DjangoRowStore
 from agentcore_metering.delivery import sweep as sweep_module
+from agentcore_metering.delivery.relief import Relief
 from tests.delivery.builders import make_record, make_start
 from tests.django.persistence.spools import Spool, aged_record
 
@@ -96,7 +99,7 @@ class TestDrain:
         assert "3 records" in ended.err
 
     def test_drain_that_cannot_get_at_something_is_1(self, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sweep_module.Relief, "relieve", lambda self, deliver: 0)
+        monkeypatch.setattr(Relief, "relieve", lambda self, deliver: 0)
         with spool.living(2):
             ended = run("metering_drain", "--timeout", "0")
 
@@ -204,6 +207,16 @@ class TestQuarantine:
 
         assert (ended.status, "still in quarantine" in ended.reason) == (2, True)
         assert len(run("metering_quarantine", "list", "--json").json) == 2
+
+    def test_replay_beside_another_one_is_1(self, spool: Spool) -> None:
+        spool.quarantined(aged_record())
+        fd = os.open(spool.directory / "quarantine.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+
+        ended = run("metering_quarantine", "replay")
+        os.close(fd)
+
+        assert (ended.status, "another process" in ended.reason) == (1, True)
 
 
 @pytest.mark.parametrize("name", ["metering_drain", "metering_status", "metering_quarantine"])

@@ -463,3 +463,14 @@ def test_litellms_mcp_gateway_is_refused_by_name_where_it_is_not_installed(stub:
         LLMTracker.responses("hi", tools=[tool])
 
     assert LLMUsage.objects.get().error_type == "MissingExtra"
+
+
+@EACH_MODE
+@EACH_STREAM
+def test_friendly_errors_translate_in_a_stream(stub: StubProvider, case: OperationCase, mode: str) -> None:
+    case.make_config(stub)
+
+    with pytest.raises(LLMProviderError) as caught:
+        read_stream(case, mode, directive(status=402), friendly_errors=True)
+
+    assert caught.value.error_key == "insufficient_balance"

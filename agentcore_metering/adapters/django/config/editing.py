@@ -145,6 +145,7 @@ def _place(provider_id: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
         provider_id,
         api_base.rstrip("/") if isinstance(api_base, str) else api_base,
         options.get("extra_headers") or {},
+        *(options.get(key) for key in ("aws_bedrock_runtime_endpoint", "aws_sts_endpoint")),
         str(model).partition("/")[0] if is_routed else "",
     )
 

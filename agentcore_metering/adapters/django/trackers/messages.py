@@ -25,11 +25,12 @@ MESSAGES = {
     FailureKind.UPSTREAM_ERROR: _("The provider has an internal problem. Please try again later."),
     FailureKind.EMPTY_RESPONSE: _("The model gave an empty answer. Please try again."),
     FailureKind.INVALID_JSON: _("The model's answer could not be read. Please try again."),
+    FailureKind.UNKNOWN: _("The call of the model failed."),
 }
+"""One for each kind. Lazy: they are read in the language that is active when they are shown, and none is activated for it."""
 
 
 def to_friendly(exc: Exception) -> LLMProviderError | None:
     """The exception in words for an end user, or None when nothing better can be said than it says itself."""
     kind = classify(exc).kind
-    message = MESSAGES.get(kind)
-    return LLMProviderError(kind.value, str(message)) if message is not None else None
+    return LLMProviderError(kind.value, str(MESSAGES[kind])) if kind is not FailureKind.UNKNOWN else None

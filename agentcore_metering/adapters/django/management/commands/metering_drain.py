@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.management.output import OperatorCommand, seconds
@@ -51,8 +51,7 @@ class Command(OperatorCommand):
                 directory, DjangoRowStore(metering_settings.DATABASE_ALIAS), options["timeout"], on_pass=tell
             )
         except OSError as exc:
-            self.end(SweepOutcome.LEFT, f"{directory} cannot be read: {exc}")
-            raise
+            raise CommandError(f"{directory} cannot be read: {exc}", returncode=SweepOutcome.LEFT) from exc
         document = _document(report)
         self.print_result(document, [f"{name}: {value}" for name, value in document.items()], options)
         self.end(report.outcome, _reason(report))
