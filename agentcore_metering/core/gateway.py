@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from agentcore_metering.core.errors import MissingExtra
+from agentcore_metering.core.event_loops import forget_dead_clients
 from agentcore_metering.core.stream_layers import keeping_events, layers
 
 __all__ = ["LiteLLMBackend", "price_entries", "price_entry", "price_map_version"]
@@ -110,6 +111,7 @@ class LiteLLMBackend:
     async def acall(self, function: str, arguments: Mapping[str, Any]) -> Any:
         """The same on an event loop; with `stream=True` an async stream wrapper."""
         litellm = _litellm()
+        forget_dead_clients(litellm)
         answer = await getattr(litellm, f"a{function}")(**_switched(function, arguments, is_async=True))
         return keeping_events(answer) if arguments.get("stream") else answer
 
