@@ -24,7 +24,7 @@ from agentcore_metering.core.errors import MissingExtra
 from agentcore_metering.core.event_loops import forget_dead_clients
 from agentcore_metering.core.stream_layers import keeping_events, layers
 
-__all__ = ["LiteLLMBackend", "price_entries", "price_entry", "price_map_version"]
+__all__ = ["LiteLLMBackend", "import_litellm", "price_entries", "price_entry", "price_map_version"]
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +94,20 @@ def _has_mcp_gateway() -> bool:
     return hasattr(module, "__file__")
 
 
+def import_litellm() -> None:
+    """LiteLLM is imported and set up after this; the first time it takes seconds, later nothing."""
+    _litellm()
+
+
 class LiteLLMBackend:
-    """`CompletionBackend` by LiteLLM."""
+    """`CompletionBackend` by LiteLLM.
+
+    `disable_stream_logging` switches off what LiteLLM does for each chunk of a stream on behalf of its own callbacks and cache: for the
+    whole process, so for calls of others, too.
+    """
+
+    def __init__(self, *, disable_stream_logging: bool = False) -> None:
+        self._disable_stream_logging = disable_stream_logging
 
     def call(self, function: str, arguments: Mapping[str, Any]) -> Any:
         """LiteLLM's answer, or its stream wrapper with `stream=True`. One request, whatever its settings say.
@@ -103,17 +115,23 @@ class LiteLLMBackend:
         Raises:
             MissingExtra: a tool asks for LiteLLM's own MCP gateway, and its `mcp` extra is not installed.
         """
-        litellm = _litellm()
+        litellm = self._set_up()
         # Looked up at each call: existing projects patch `litellm.completion` in their tests.
         answer = getattr(litellm, function)(**_switched(function, arguments, is_async=False))
         return keeping_events(answer) if arguments.get("stream") else answer
 
     async def acall(self, function: str, arguments: Mapping[str, Any]) -> Any:
         """The same on an event loop; with `stream=True` an async stream wrapper."""
-        litellm = _litellm()
+        litellm = self._set_up()
         forget_dead_clients(litellm)
         answer = await getattr(litellm, f"a{function}")(**_switched(function, arguments, is_async=True))
         return keeping_events(answer) if arguments.get("stream") else answer
+
+    def _set_up(self) -> ModuleType:
+        litellm = _litellm()
+        if self._disable_stream_logging:
+            litellm.disable_streaming_logging = True  # type: ignore[attr-defined]  # the module is untyped
+        return litellm
 
     def close(self, stream: Any) -> None:
         """End the HTTP response under a sync stream that is not read to its end; LiteLLM's wrapper leaves that to the garbage collector.

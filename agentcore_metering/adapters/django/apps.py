@@ -15,6 +15,9 @@ class AgentcoreMeteringConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks; begin to import LiteLLM in the background where the settings ask for it."""
         # The import is the registration, and checks may import models, which only now are loaded.
         from agentcore_metering.adapters.django import checks, deployment_checks, telemetry_checks  # noqa: F401
+        from agentcore_metering.adapters.django.preload import preload_if_wanted
+
+        preload_if_wanted()

@@ -275,6 +275,12 @@ class MeteringSettings:
     INLINE_WAIT_S = Setting(1.0, _SECONDS)
     """Seconds that a call waits for its own row where rows are written inline."""
 
+    PRELOAD_LITELLM = Setting(False, _BOOLEAN)
+    """Whether a process that serves imports LiteLLM in the background as soon as it has started, rather than in its first call."""
+
+    DISABLE_LITELLM_STREAM_LOGGING = Setting(False, _BOOLEAN)
+    """Whether LiteLLM's own work for each chunk of a stream, done for its callbacks and its cache, is off for the whole process."""
+
 
 metering_settings = MeteringSettings()
 

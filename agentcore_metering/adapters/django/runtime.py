@@ -123,7 +123,7 @@ def _compose() -> Metering:
     let_reads_wait_for(sink)
     _observe_side_channel_once()
     services = CallServices(
-        backend=LiteLLMBackend(),
+        backend=LiteLLMBackend(disable_stream_logging=metering_settings.DISABLE_LITELLM_STREAM_LOGGING),
         observer=_observer(),
         sink=sink,
         prices=PriceBook([operator_prices, PriceMap()]),

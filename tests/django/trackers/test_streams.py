@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from django.test import AsyncClient, Client
+from pytest_django import Settings
 
-from agentcore_metering.adapters.django import LLMTracker
+from agentcore_metering.adapters.django import LLMTracker, runtime
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.telemetry import semconv
 from example.stub_provider import StubProvider, directive
@@ -137,3 +138,27 @@ def test_a_total_limit_cuts_a_flowing_stream(stub: StubProvider) -> None:
 
     row = LLMUsage.objects.get()
     assert (row.status, row.error_type, row.usage_source) == ("failed", "TimeoutError", "estimated")
+
+
+@pytest.mark.parametrize(("provider", "model"), PROVIDERS)
+def test_a_stream_without_litellms_own_logging_is_metered_alike(
+    stub: StubProvider,
+    telemetry: RecordedTelemetry,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+    model: str,
+) -> None:
+    import litellm
+
+    monkeypatch.setattr(litellm, "disable_streaming_logging", False)
+    make_stub_config(stub, provider=provider, model=model)
+    for is_disabled in (False, True):
+        settings.AGENTCORE_METERING_DISABLE_LITELLM_STREAM_LOGGING = is_disabled
+        runtime.reset()
+        drain(LLMTracker.call_and_track(messages=[{"role": "user", "content": "hi"}], stream=True))
+        assert litellm.disable_streaming_logging is is_disabled
+
+    figures = LLMUsage.objects.values_list("status", "prompt_tokens", "completion_tokens", "cost", "cost_status")
+    assert len(set(figures)) == 1
+    assert len(figures) == 2
