@@ -6,7 +6,7 @@ STAMP_DEMO := $(VENV)/.installed-demo
 STAMP_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog check clean
+.PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog overhead check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -54,6 +54,9 @@ latency: $(STAMP_DEV) ## what metering adds to a call, also while the database i
 
 backlog: $(STAMP_DEV) ## a hundred thousand calls without a database, and how fast they are drained
 	@$(BIN)/python -m benchmarks.backlog $(ARGS)
+
+overhead: $(STAMP_DEV) ## what metering adds to a call, beside bare LiteLLM in the same process
+	@$(BIN)/python -W ignore -m benchmarks.overhead $(ARGS)
 
 check: lint types imports migrations test ## everything that needs no services
 

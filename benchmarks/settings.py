@@ -10,7 +10,12 @@ SECRET_KEY = "a key for measurements only, long enough that no deployment check 
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": {**database_from_url(os.environ["DATABASE_URL"]), "OPTIONS": {"connect_timeout": 5}}}
+DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
+DATABASES["default"]["OPTIONS"] = (
+    {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}
+    if DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    else {"connect_timeout": 5}
+)
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -107,9 +107,9 @@ class StreamAccumulator:
 
     def _note_usage(self, chunk: Any) -> None:
         # Any chunk may carry it: OpenAI's last has no choices, others repeat running totals, some send it before the end.
-        usage = extract_usage(find_usage(chunk))
-        if usage.raw:
-            self._usage = merged(self._usage, usage.raw)
+        told = find_usage(chunk)
+        if told is not None and (raw := extract_usage(told).raw):
+            self._usage = merged(self._usage, raw)
 
     def _note_tool_calls(self, deltas: Any) -> None:
         if not isinstance(deltas, (list, tuple)):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -125,20 +126,9 @@ class Call:
             self.services.sink.attempt_started(start)
         return Attempt(self, start)
 
-    @contextmanager
-    def activate(self) -> Iterator[None]:
+    def activate(self) -> AbstractContextManager[None]:
         """A context in which the provider is called with the call's span current; see `CallObservation.activate`."""
-        scope: AbstractContextManager[None] | None = None
-        with contained("telemetry"):
-            entering = self._observation.activate()
-            entering.__enter__()
-            scope = entering
-        try:
-            yield
-        finally:
-            if scope is not None:
-                with contained("telemetry"):
-                    scope.__exit__(None, None, None)
+        return _Activation(self._observation)
 
     def note_first_chunk(self) -> None:
         """The caller is about to get his first text."""
@@ -283,6 +273,27 @@ class Attempt:
         return None, CostStatus.UNPRICED if has_usage else CostStatus.NO_USAGE
 
 
+class _Activation:
+    """An observation's activation, whose own failures are contained. A stream enters one for each of its chunks."""
+
+    __slots__ = ("_observation", "_scope")
+
+    def __init__(self, observation: CallObservation) -> None:
+        self._observation = observation
+        self._scope: AbstractContextManager[None] | None = None
+
+    def __enter__(self) -> None:
+        with contained("telemetry"):
+            scope = self._observation.activate()
+            scope.__enter__()
+            self._scope = scope
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._scope is not None:
+            with contained("telemetry"):
+                self._scope.__exit__(None, None, None)
+
+
 class _Unobserved:
     """The observation of a call whose observer failed at its start."""
 
@@ -299,8 +310,13 @@ class _Unobserved:
         """Nobody to tell."""
 
 
+_random = Random()  # noqa: S311 - ids are to be unique, not secret
+"""Seeded by the system's entropy once in a process: asking for it each time would let go of the interpreter's lock in every call."""
+os.register_at_fork(after_in_child=_random.seed)
+
+
 def uuid7() -> UUID:
     """A time-ordered UUID (RFC 9562 version 7): 48 bits of Unix milliseconds, then random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = (time.time_ns() // 1_000_000) << 80 | _random.getrandbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)

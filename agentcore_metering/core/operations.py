@@ -103,7 +103,7 @@ def read_response_object(response: Any) -> Reply:
         tool_calls=read_tool_calls(calls),
         reasoning="".join(_texts(items, "reasoning", "summary", "text")) or None,
         finish_reason=response_finish_reason(response, has_calls=bool(calls)),
-        facts=read_facts(response),
+        model=read(response, "model"),
     )
 
 
@@ -147,17 +147,17 @@ def response_finish_reason(response: Any, *, has_calls: bool) -> str | None:
 def _read_completed_text(response: Any) -> Reply:
     choice = first(read(_answer(response), "choices"))
     text = read(choice, "text")
-    facts = read_facts(response)
-    return Reply(text if isinstance(text, str) else "", finish_reason=facts.finish_reason, facts=facts)
+    return Reply(text if isinstance(text, str) else "", finish_reason=read(choice, "finish_reason"))
 
 
 def _read_transcript(response: Any) -> Reply:
     text = read(_answer(response), "text")
-    return Reply(text if isinstance(text, str) else "", facts=read_facts(response))
+    return Reply(text if isinstance(text, str) else "")
 
 
 def _read_wordless(response: Any) -> Reply:
-    return Reply("", facts=read_facts(_answer(response)))
+    _answer(response)
+    return Reply("")
 
 
 def _images(response: Any, _arguments: Arguments) -> Mapping[str, Decimal]:

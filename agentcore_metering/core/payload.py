@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Any
 
 __all__ = ["count_numbers", "first", "merged", "read", "read_int", "texts_in", "to_json"]
@@ -12,11 +13,44 @@ __all__ = ["count_numbers", "first", "merged", "read", "read_int", "texts_in", "
 
 def read(payload: Any, *names: str) -> Any:
     """The first of the fields `names` that is there and not None, from an object or a dict; else None."""
+    if payload is None:
+        return None
+    get = _getter(payload)
     for name in names:
-        value = payload.get(name) if isinstance(payload, Mapping) else getattr(payload, name, None)
+        value = get(name)
         if value is not None:
             return value
     return None
+
+
+def _getter(payload: Any) -> Callable[[str], Any]:
+    """What gives a field by its name, or None."""
+    extra = getattr(payload, "__pydantic_extra__", payload)
+    if extra is not payload:
+        return partial(_model_field, payload, extra)
+    return payload.get if isinstance(payload, Mapping) else partial(_attribute, payload)
+
+
+def _attribute(payload: Any, name: str) -> Any:
+    return getattr(payload, name, None)
+
+
+def _model_field(model: Any, extra: Mapping[str, Any] | None, name: str) -> Any:
+    """A field of a pydantic model. Asked for one that it does not have, a model takes microseconds to say so, for each chunk of a stream."""
+    value = model.__dict__.get(name)
+    if value is None and extra is not None:
+        value = extra.get(name)
+    if value is None and (name[0] == "_" or _has_attribute(type(model), name)):
+        value = getattr(model, name, None)
+    return value
+
+
+def _look_for_attribute(model: type, name: str) -> bool:
+    return any(name in vars(base) for base in model.__mro__)
+
+
+_has_attribute: Callable[[Any, str], bool] = lru_cache(1024)(_look_for_attribute)
+"""Whether a class itself gives what is no field: a property or a constant."""
 
 
 def read_int(payload: Any, *names: str) -> int | None:

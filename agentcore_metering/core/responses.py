@@ -1,4 +1,4 @@
-"""A whole answer -> `Reply`: text, tool calls, finish reason and the facts for its record; and what makes an answer usable."""
+"""A whole answer -> `Reply`, what the model said, and `ResponseFacts`, what its record tells; and what makes an answer usable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Reply:
     """As `{"id", "type", "function": {"name", "arguments"}}` with `arguments` as JSON text."""
     reasoning: str | None = field(default=None, repr=False)
     finish_reason: str | None = None
-    facts: ResponseFacts = field(default_factory=ResponseFacts)
+    model: str | None = None
+    """Who answered, where that may have to be told in an error."""
 
     @property
     def said(self) -> str:
@@ -62,7 +63,7 @@ def read_reply(response: Any) -> Reply:
         tool_calls=read_tool_calls(read(message, "tool_calls")),
         reasoning=read(message, "reasoning_content", "reasoning"),
         finish_reason=read(choice, "finish_reason"),
-        facts=read_facts(response),
+        model=_text(read(response, "model")),
     )
 
 
@@ -140,7 +141,7 @@ def require_content(reply: Reply) -> str:
         reasoning = reply.reasoning or ""
         raise EmptyResponse(
             f"LLM returned empty response (finish_reason={reply.finish_reason} has_reasoning_content={bool(reasoning)} "
-            f"reasoning_len={len(reasoning)} model={reply.facts.response_model})"
+            f"reasoning_len={len(reasoning)} model={reply.model})"
         )
     return reply.text
 

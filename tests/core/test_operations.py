@@ -62,7 +62,7 @@ def test_a_response_object_is_read_as_a_chat_would_be() -> None:
     assert reply.tool_calls == (
         {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Berlin"}'}},
     )
-    assert reply.facts.usage.total_tokens == 15
+    assert OPERATIONS["responses"].facts(make_object(), {}).usage.total_tokens == 15
 
 
 @pytest.mark.parametrize(
