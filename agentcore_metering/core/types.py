@@ -156,6 +156,8 @@ class CallContext:
     """The host's own keys for the row; JSON values only. Never sent to the provider, never on a metric."""
     traceparent: str | None = None
     """W3C `traceparent` that shall be the span's parent instead of the current span."""
+    conversation_id: str | None = None
+    """The host's own id of the conversation that the call is part of; None when it was not said. On the span alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,7 @@ def request_attributes(request: CallRequest, context: CallContext) -> AttributeM
         (
             (semconv.OUTPUT_TYPE, request.output_type),
             (semconv.USER_ID, str(context.user_id) if context.user_id is not None else None),
+            (semconv.CONVERSATION_ID, context.conversation_id),
             (semconv.NODE, context.node_name),
         )
     )

@@ -59,7 +59,8 @@ def _drop(event: ContentEvent) -> None:
 
 
 def _emit_log_record(logs: Any, logger_provider: Any, event: ContentEvent) -> None:
-    emitter = logs.get_logger(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, logger_provider=logger_provider)
+    scope = {"logger_provider": logger_provider, "schema_url": semconv.SCHEMA_URL}
+    emitter = logs.get_logger(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, **scope)
     emitter.emit(
         timestamp=event.timestamp_ns,
         context=event.context,
@@ -72,7 +73,10 @@ def _emit_log_record(logs: Any, logger_provider: Any, event: ContentEvent) -> No
 
 def _emit_event(events: Any, logs: Any, event_logger_provider: Any, event: ContentEvent) -> None:
     emitter = events.get_event_logger(
-        semconv.SCOPE_NAME, semconv.SCOPE_VERSION, event_logger_provider=event_logger_provider
+        semconv.SCOPE_NAME,
+        semconv.SCOPE_VERSION,
+        semconv.SCHEMA_URL,
+        event_logger_provider=event_logger_provider,
     )
     ids = trace.get_current_span(event.context).get_span_context()
     emitter.emit(

@@ -119,7 +119,7 @@ class CallMetrics:
 
     @functools.cached_property
     def _instruments(self) -> Instruments:
-        meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._meter_provider)
+        meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._meter_provider, semconv.SCHEMA_URL)
         legacy = semconv.LEGACY_INSTRUMENTS if self._has_legacy_names else ()
         alias = semconv.ALIAS_INSTRUMENTS if self._has_cost_alias else ()
         return Instruments(meter, semconv.INSTRUMENTS + legacy + alias)

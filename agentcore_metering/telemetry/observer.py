@@ -114,7 +114,7 @@ class TelemetryObserver:
 
     @functools.cached_property
     def _tracer(self) -> Tracer:
-        return trace.get_tracer(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._tracer_provider)
+        return trace.get_tracer(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._tracer_provider, semconv.SCHEMA_URL)
 
     @functools.cached_property
     def emit(self) -> Emit:

@@ -13,6 +13,8 @@ from agentcore_metering import __version__
 
 SCOPE_NAME = "agentcore_metering"
 SCOPE_VERSION = __version__
+SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai/0.1.0"
+"""The release of the GenAI conventions that the names are of, as tracer, meter and logger tell it. Nothing is fetched from there."""
 
 # Specifications ------------------------------------------------------------------------------------------------------
 _GENAI = "https://github.com/open-telemetry/semantic-conventions-genai"
@@ -84,13 +86,14 @@ COST_ALIAS = "gen_ai.usage.cost"
 OPERATION_COST = "operation.cost"
 COST_ALIAS_CURRENCY = "USD"
 
-# Errors and the caller: ERROR_SPEC, EXCEPTION_SPEC, USER_SPEC --------------------------------------------------------
+# Errors and the caller: ERROR_SPEC, EXCEPTION_SPEC, USER_SPEC, INFERENCE_SPEC --------------------------------------------------------
 ERROR_TYPE = "error.type"
 ERROR_TYPE_OTHER = "_OTHER"
 EXCEPTION_EVENT = "exception"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 USER_ID = "user.id"
+CONVERSATION_ID = "gen_ai.conversation.id"
 
 # Attributes of metrics only: TOKEN_SPEC, LEGACY_SPEC -----------------------------------------------------------------
 TOKENS_MODALITY = "gen_ai.token.modality"
@@ -379,6 +382,7 @@ SPAN_ATTRIBUTES: tuple[SpanAttribute, ...] = (
     ),
     SpanAttribute(ERROR_TYPE, ValueType.STRING, "failed", ERROR_SPEC),
     SpanAttribute(USER_ID, ValueType.STRING, "the call belongs to a user", USER_SPEC),
+    SpanAttribute(CONVERSATION_ID, ValueType.STRING, "the caller named its conversation", INFERENCE_SPEC),
     SpanAttribute(CALL_ID, ValueType.STRING, "always; all rows of the call have it"),
     SpanAttribute(USAGE_ID, ValueType.STRING, "an attempt was made; the last one's row"),
     SpanAttribute(ATTEMPTS_COUNT, ValueType.INT, "always"),

@@ -88,7 +88,7 @@ def observe_side_channel(
     were contained, while `read` gives None.
     """
     latest = _Latest(read, clock or SystemClock())
-    meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, meter_provider)
+    meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, meter_provider, semconv.SCHEMA_URL)
     return [_made(meter, instrument, latest) for instrument in semconv.SIDE_CHANNEL_INSTRUMENTS]
 
 

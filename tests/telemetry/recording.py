@@ -81,6 +81,7 @@ class RecordedEvent:
     span_id: int
     timestamp: Any
     scope: str
+    schema_url: Any
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def _event(item: Any) -> RecordedEvent:
     attributes = dict(record.attributes or {})
     name = attributes.pop("event.name", None) or record.event_name
     ids = (record.trace_id, record.span_id, record.timestamp)
-    return RecordedEvent(name, record.body, attributes, *ids, item.instrumentation_scope.name)
+    scope = item.instrumentation_scope
+    return RecordedEvent(name, record.body, attributes, *ids, scope.name, scope.schema_url)
 
 
 def record_logs() -> RecordedLogs:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +12,8 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from agentcore_metering.core.types import CallRecord, OutputContent
+from agentcore_metering.core.types import CallContext, CallRecord, OutputContent
+from agentcore_metering.telemetry import semconv
 from agentcore_metering.telemetry.content import ContentMode, ContentPolicy
 from agentcore_metering.telemetry.events import ContentEvent, make_emitter
 from agentcore_metering.telemetry.observer import TelemetryObserver
@@ -44,6 +46,16 @@ def test_span_carries_contents_as_json_text_when_asked_for(telemetry: RecordedTe
 
     attributes: Any = telemetry.span.attributes
     assert {name: json.loads(attributes[name]) for name in BODY} == BODY
+
+
+def test_span_and_event_name_the_conversation(telemetry: RecordedTelemetry, logs: RecordedLogs) -> None:
+    caller = CallContext(conversation_id="talk-7")
+
+    observe(observer_of(telemetry, ContentMode.EVENT_ONLY, logs), replace(answered_call(), context=caller))
+
+    for attributes in (telemetry.span.attributes or {}, logs.event.attributes):
+        assert attributes["gen_ai.conversation.id"] == "talk-7"
+    assert logs.event.schema_url == semconv.SCHEMA_URL
 
 
 @pytest.mark.parametrize("mode", [ContentMode.NO_CONTENT, ContentMode.EVENT_ONLY])

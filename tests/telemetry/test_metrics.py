@@ -48,11 +48,24 @@ def test_exemplars_of_a_sampled_call_carry_its_trace_id(telemetry: RecordedTelem
 
 def test_metrics_carry_no_user_node_or_metadata(telemetry: RecordedTelemetry) -> None:
     for user_id in range(50):
-        caller = CallContext(user_id=user_id, node_name=f"node-{user_id}", metadata={"trace_id": user_id})
+        caller = CallContext(
+            user_id=user_id,
+            node_name=f"node-{user_id}",
+            metadata={"trace_id": user_id},
+            conversation_id=f"talk-{user_id}",
+        )
         attempt = builders.attempt(context=caller)
         observe(telemetry.observer, replace(builders.call(attempt), context=caller))
 
     assert {name: len(points) for name, points in telemetry.points().items() if len(points) != 1} == {}
+
+
+def test_the_meter_names_the_schema_of_its_names(telemetry: RecordedTelemetry) -> None:
+    observe(telemetry.observer, builders.succeeded_call())
+
+    collected: Any = telemetry.reader.get_metrics_data()
+    (resource,) = collected.resource_metrics
+    assert {scope.scope.schema_url for scope in resource.scope_metrics} == {semconv.SCHEMA_URL}
 
 
 def test_cost_that_is_unknown_adds_nothing(telemetry: RecordedTelemetry) -> None:

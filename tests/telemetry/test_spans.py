@@ -57,6 +57,7 @@ def test_span_is_a_client_span_of_our_scope(telemetry: RecordedTelemetry) -> Non
     scope = telemetry.span.instrumentation_scope
     assert scope is not None
     assert (scope.name, scope.version) == ("agentcore_metering", "0.1.0")
+    assert scope.schema_url == "https://opentelemetry.io/schemas/gen-ai/0.1.0"
 
 
 class RememberingSampler(Sampler):

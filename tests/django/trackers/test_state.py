@@ -53,6 +53,20 @@ def test_only_a_full_traceparent_is_taken(value: Any, expected: str | None) -> N
     assert parse_state({"otel_traceparent": value}, None).traceparent == expected
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"conversation_id": 7}, "7"),
+        ({"conversation_id": "c-1", "metadata": {"conversation_id": "c-2"}}, "c-1"),
+        ({"metadata": {"conversation_id": "c-2"}}, "c-2"),
+        ({"metadata": ["conversation_id"]}, None),
+        ({"session_id": "s-1"}, None),
+    ],
+)
+def test_the_conversation_is_what_the_host_calls_so(state: dict[str, Any], expected: str | None) -> None:
+    assert parse_state(state, None).conversation_id == expected
+
+
 def test_metadata_is_copied_and_nothing_else() -> None:
     state = {"metadata": {"a": 1}, "lensnode_uuid": "x", "messages": ["secret"]}
 

@@ -79,7 +79,7 @@ class LLMTracker:
                 configuration, and after that to the provider.
             node_name: the step that calls; `state["node_name"]` wins.
             state: who calls: `user_id`, `source_type`, `source_path`, `source_task_id`, `metadata` (kept on the row),
-                `litellm_metadata`, `otel_traceparent`. Side effect: each attempt is appended to `state["llm_calls"]`.
+                `litellm_metadata`, `otel_traceparent`, `conversation_id` (on the span). Side effect: each attempt is appended to `state["llm_calls"]`.
             model_uuid: the configuration to use; None resolves user -> global -> Django settings.
             strict_user_scope: a call that has a user takes that user's configuration or none.
             friendly_errors: raise `LLMProviderError`, whose text is for end users, in place of the provider's exception.

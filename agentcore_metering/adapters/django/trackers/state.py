@@ -33,6 +33,7 @@ def parse_state(state: Mapping[str, Any] | None, node_name: str | None) -> CallC
         source_task_id=next((text for key in _TASK_ID_KEYS if (text := _text(state.get(key)))), None),
         metadata=dict(metadata) if isinstance(metadata, Mapping) else EMPTY,
         traceparent=_traceparent(state.get("otel_traceparent")),
+        conversation_id=_text(state.get("conversation_id")) or _text(_read(metadata, "conversation_id")),
     )
 
 
@@ -86,6 +87,10 @@ def message_dict(reply: Reply) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return str(value) if value else None
+
+
+def _read(mapping: Any, name: str) -> Any:
+    return mapping.get(name) if isinstance(mapping, Mapping) else None
 
 
 def _node(value: Any) -> str | None:
