@@ -24,7 +24,7 @@ from agentcore_metering.core.errors import MissingExtra
 from agentcore_metering.core.event_loops import forget_dead_clients
 from agentcore_metering.core.stream_layers import keeping_events, layers
 
-__all__ = ["LiteLLMBackend", "import_litellm", "price_entries", "price_entry", "price_map_version"]
+__all__ = ["LiteLLMBackend", "import_litellm", "price_entries", "price_entry", "price_map_version", "provider_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -279,6 +279,20 @@ _SWITCHES: Mapping[str, tuple[Callable[[Mapping[str, Any], bool], Mapping[str, A
     "responses": (_responses_switches,),
     "text_completion": (_sdk_client,),
 }
+
+
+def provider_of(model: str, api_base: str | None = None) -> str | None:
+    """The LiteLLM provider that a model's name and endpoint lead to, or None where LiteLLM knows none."""
+    litellm = _litellm()
+    prefix, slash, _ = model.partition("/")
+    # Not asked of LiteLLM, which for some providers looks for credentials while it is at it.
+    if slash and prefix in litellm.provider_list:
+        return str(getattr(prefix, "value", prefix))
+    try:
+        return str(litellm.get_llm_provider(model=model, api_base=api_base)[1])
+    except Exception as exc:  # noqa: BLE001 - whatever LiteLLM thinks of such a model, it says when it is called
+        logger.debug("LiteLLM knows no provider of the model %s: %s", model, type(exc).__name__)
+        return None
 
 
 def price_entry(key: str) -> Mapping[str, Any] | None:

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from agentcore_metering.core.containment import contained
+from agentcore_metering.core.nesting import metered
 from agentcore_metering.core.otel_callbacks import with_parent
 from agentcore_metering.core.ports import (
     CallObservation,
@@ -274,21 +275,24 @@ class Attempt:
 
 
 class _Activation:
-    """An observation's activation, whose own failures are contained. A stream enters one for each of its chunks."""
+    """An observation's activation, whose own failures are contained, marked as metered. A stream enters one for each of its chunks."""
 
-    __slots__ = ("_observation", "_scope")
+    __slots__ = ("_observation", "_scope", "_section")
 
     def __init__(self, observation: CallObservation) -> None:
         self._observation = observation
         self._scope: AbstractContextManager[None] | None = None
+        self._section = metered()
 
     def __enter__(self) -> None:
+        self._section.__enter__()
         with contained("telemetry"):
             scope = self._observation.activate()
             scope.__enter__()
             self._scope = scope
 
     def __exit__(self, *_exception: object) -> None:
+        self._section.__exit__()
         if self._scope is not None:
             with contained("telemetry"):
                 self._scope.__exit__(None, None, None)

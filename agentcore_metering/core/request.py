@@ -19,7 +19,7 @@ from agentcore_metering.core.providers import Provider, get_provider, semconv_pr
 from agentcore_metering.core.routing import find_route
 from agentcore_metering.core.types import CallRequest, ModelConfig, ModelTarget
 
-__all__ = ["CREDENTIAL_KEYS", "RequestPolicy", "build_request", "litellm_params"]
+__all__ = ["CREDENTIAL_KEYS", "RequestPolicy", "build_request", "litellm_params", "server_of", "span_parameters"]
 
 MAX_NUM_RETRIES = 10
 
@@ -122,7 +122,7 @@ def build_request(
         arguments=params,
         timeout_s=params["timeout"],
         max_retries=max_retries,
-        parameters=_span_parameters(params),
+        parameters=span_parameters(params),
         secrets=config.secrets,
         redact_exceptions=policy.redact_exceptions,
         function=call.function,
@@ -193,7 +193,8 @@ def _apply_model_rules(params: dict[str, Any], policy: RequestPolicy) -> None:
         params["extra_body"] = {"thinking": {"type": "disabled"}, **body}
 
 
-def _span_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+def span_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The sampling parameters among LiteLLM's arguments, by the names that spans know."""
     named = {_SPAN_NAMES.get(name, name): value for name, value in params.items() if value is not None}
     return {name: named[name] for name in SPAN_PARAMETERS if name in named}
 
@@ -209,7 +210,7 @@ def _target(
     provider = get_provider(config.provider)
     route = find_route(provider, _model(provider, options), spec.function)
     public_api_base = None if route.is_foreign_to(provider) else provider.public_api_base
-    address, port = _server(params.get("api_base") or public_api_base)
+    address, port = server_of(params.get("api_base") or public_api_base)
     return ModelTarget(
         operation=spec.operation,
         provider=provider.id,
@@ -285,7 +286,8 @@ def _num_retries(value: Any) -> int:
     return int(value)
 
 
-def _server(api_base: str | None) -> tuple[str | None, int | None]:
+def server_of(api_base: str | None) -> tuple[str | None, int | None]:
+    """Host and port of an endpoint; None each where they are not known."""
     if not api_base:
         return None, None
     try:

@@ -24,7 +24,7 @@ from agentcore_metering.core.response_events import ResponseEvents
 from agentcore_metering.core.retry import MIN_TIMEOUT_S, RetryPolicy
 from agentcore_metering.core.types import AttemptRecord, Failure, ResponseFacts, Status
 
-__all__ = ["AsyncCompletionStream", "CompletionStream", "StreamAnswer"]
+__all__ = ["AsyncCompletionStream", "CompletionStream", "StreamAnswer", "StreamRun"]
 
 ResultT = TypeVar("ResultT")
 Translate = Callable[[Exception], Exception]
@@ -53,7 +53,7 @@ class CompletionStream(Generator[Delta, None, ResultT], Generic[ResultT]):
     def __init__(
         self, call: Call, finish: Callable[[StreamAnswer], ResultT], translate: Translate | None = None
     ) -> None:
-        self._run = _StreamRun(call)
+        self._run = StreamRun(call)
         self._finish = finish
         self._translate = translate
         dropped.prepare()
@@ -113,7 +113,7 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
     def __init__(
         self, call: Call, finish: Callable[[StreamAnswer], ResultT], translate: Translate | None = None
     ) -> None:
-        self._run = _StreamRun(call, is_async=True)
+        self._run = StreamRun(call, is_async=True)
         self._finish = finish
         self._translate = translate
         self.result: ResultT | None = None
@@ -182,8 +182,8 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
         await self._run.call.settle()
 
 
-class _StreamRun:
-    """What sync and async streams share: attempts, deltas that wait for the consumer, and the one end."""
+class StreamRun:
+    """What sync and async streams share, the host's own among them: attempts, deltas that wait for the consumer, and the one end."""
 
     def __init__(self, call: Call, *, is_async: bool = False) -> None:
         self.call = call

@@ -195,7 +195,7 @@ def test_event_goes_through_event_loggers_where_log_records_have_no_names(monkey
 
     make_emitter(provider)(some_event())
 
-    assert events.asked == [(("agentcore_metering", "0.1.0"), provider)]
+    assert events.asked == [(("agentcore_metering", "0.1.0", semconv.SCHEMA_URL), provider)]
     assert events.emitted == [
         {
             "name": "gen_ai.client.inference.operation.details",
@@ -219,7 +219,7 @@ def test_event_goes_through_named_log_records_where_there_are_such(monkeypatch: 
 
     new_logger, event = NewLogger(), some_event()
     monkeypatch.setattr(logs_api, "Logger", NewLogger)
-    monkeypatch.setattr(logs_api, "get_logger", lambda name, version, logger_provider: new_logger)
+    monkeypatch.setattr(logs_api, "get_logger", lambda name, version, logger_provider, schema_url: new_logger)
 
     make_emitter()(event)
 

@@ -15,9 +15,14 @@ class AgentcoreMeteringConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks; begin to import LiteLLM in the background where the settings ask for it."""
+        """Register the system checks; instrument LiteLLM, and begin to import it in the background, where the settings ask for either."""
         # The import is the registration, and checks may import models, which only now are loaded.
         from agentcore_metering.adapters.django import checks, deployment_checks, telemetry_checks  # noqa: F401
+        from agentcore_metering.adapters.django.conf import metering_settings
         from agentcore_metering.adapters.django.preload import preload_if_wanted
 
+        if metering_settings.INSTRUMENT_LITELLM:
+            from agentcore_metering.adapters.django.instrumentation import patching
+
+            patching.install()
         preload_if_wanted()

@@ -272,6 +272,9 @@ class MeteringSettings:
     """Address of a trace in the host's tracing tool, with `{trace_id}` and perhaps `{span_id}`; what the admin and the API link to.
     None: no links."""
 
+    INSTRUMENT_LITELLM = Setting(False, _BOOLEAN)
+    """Whether calls of LiteLLM that do not go through `LLMTracker` are metered too: the host's own and those of frameworks."""
+
     INLINE_WAIT_S = Setting(1.0, _SECONDS)
     """Seconds that a call waits for its own row where rows are written inline."""
 

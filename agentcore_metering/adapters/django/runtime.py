@@ -29,7 +29,7 @@ from agentcore_metering.telemetry.content import ContentMode, ContentPolicy
 from agentcore_metering.telemetry.observer import TelemetryObserver
 from agentcore_metering.telemetry.side_channel import observe_side_channel
 
-__all__ = ["Metering", "flush", "flush_if_begun", "get_metering", "reset", "services_replaced"]
+__all__ = ["Metering", "flush", "flush_if_begun", "get_metering", "make_observer", "reset", "services_replaced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _compose() -> Metering:
     _observe_side_channel_once()
     services = CallServices(
         backend=LiteLLMBackend(disable_stream_logging=metering_settings.DISABLE_LITELLM_STREAM_LOGGING),
-        observer=_observer(),
+        observer=make_observer(),
         sink=sink,
         prices=PriceBook([operator_prices, PriceMap()]),
         clock=SystemClock(),
@@ -132,8 +132,8 @@ def _compose() -> Metering:
     return Metering(services, ConfigCache(), PriceRefresher(operator_prices), sink)
 
 
-def _observer() -> TelemetryObserver:
-    """The observer as the settings want it, by the host's providers."""
+def make_observer(**providers: Any) -> TelemetryObserver:
+    """An observer as the settings want it, by the host's global providers unless others are named; see `TelemetryObserver`."""
     settings = metering_settings
     content = ContentPolicy.from_environment()
     if settings.CAPTURE_CONTENT is not None:
@@ -145,6 +145,7 @@ def _observer() -> TelemetryObserver:
         max_models=settings.MAX_METRIC_MODELS,
         cost_convention=CostConvention(settings.COST_SPAN_CONVENTION),
         has_cost_alias=settings.COST_METRIC_ALIAS,
+        **providers,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["PROVIDERS", "PrefixRule", "Provider", "get_provider", "semconv_provider_name"]
+__all__ = ["PROVIDERS", "PrefixRule", "Provider", "get_provider", "provider_named", "semconv_provider_name"]
 
 PrefixRule = Literal["always", "plain", "whole"]
 """When LiteLLM's prefix is put before a model: `always` unless it is there already, only to `plain` names without a slash, or to
@@ -150,6 +150,12 @@ def get_provider(provider_id: str) -> Provider:
         return listed
     required = () if provider_id in _WITHOUT_API_KEY else ("api_key",)
     return Provider(provider_id, provider_id, provider_id, required=required, prefix_rule="always")
+
+
+def provider_named(litellm_name: str) -> Provider:
+    """The provider that LiteLLM calls by this name: the vendor itself, rather than a gateway that speaks as it does."""
+    own = (each for each in _LISTED if each.litellm_name == litellm_name and not each.is_gateway)
+    return next(own, None) or get_provider(litellm_name)
 
 
 def semconv_provider_name(litellm_name: str) -> str:
