@@ -53,7 +53,7 @@ EMBEDDINGS = replace(
     request_model="text-embedding-3-small",
     litellm_model="openai/text-embedding-3-small",
 )
-CONTEXT = CallContext(user_id=42, node_name="summarise", metadata={"trace_id": "host-7"})
+CONTEXT = CallContext(user_id=42, node_name="summarise", metadata={"trace_id": "host-7"}, conversation_id="talk-7")
 USAGE = Usage(
     input_tokens=100,
     output_tokens=20,

@@ -60,6 +60,7 @@ OURS = {
     "agentcore_metering.usage.source": "provider",
     "agentcore_metering.cost.status": "priced",
     "user.id": "42",
+    "gen_ai.conversation.id": "talk-7",
 }
 RESPONSE = {
     "gen_ai.response.id": "chatcmpl-1",

@@ -61,7 +61,9 @@ def python(code: str, *launcher: str, path: Path | None = None) -> str:
 @pytest.fixture
 def distribution(tmp_path: Path) -> Path:
     """A directory that says of this package what its wheel says of it: the entry points, whatever is installed here."""
-    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["opentelemetry_instrumentor"]
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][
+        "opentelemetry_instrumentor"
+    ]
     info = tmp_path / f"agentcore_metering_otel-{__version__}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: agentcore-metering-otel\nVersion: {__version__}\n")
