@@ -42,14 +42,19 @@ class Instrumentor:
     obeys: Obeys
 
     @property
+    def sees_litellm(self) -> bool:
+        """Whether it stands in LiteLLM itself, rather than in a client below it."""
+        return self.class_name == _LITELLM
+
+    @property
     def is_active(self) -> bool:
         """Whether it is loaded and switched on. Nothing is imported or made for that."""
         instance = getattr(getattr(sys.modules.get(self.module), self.class_name, None), "_instance", None)
         return getattr(instance, "is_instrumented_by_opentelemetry", False) is True
 
 
-_OFFICIAL, _OPENINFERENCE = "opentelemetry.instrumentation", "openinference.instrumentation"
 _OPENAI, _LITELLM = "OpenAIInstrumentor", "LiteLLMInstrumentor"
+_OFFICIAL, _OPENINFERENCE = "opentelemetry.instrumentation", "openinference.instrumentation"
 
 INSTRUMENTORS: tuple[Instrumentor, ...] = (
     Instrumentor(

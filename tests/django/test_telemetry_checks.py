@@ -9,6 +9,7 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
+from agentcore_metering.adapters.django.instrumentation import patching
 from agentcore_metering.adapters.django.telemetry_checks import check_neighbours, check_telemetry_settings
 from agentcore_metering.telemetry.neighbours import INSTRUMENTORS
 
@@ -86,3 +87,19 @@ def test_the_checks_are_registered(settings: Settings) -> None:
     settings.AGENTCORE_METERING_MAX_METRIC_MODELS = 0
 
     assert "agentcore_metering.E120" in {message.id for message in run_checks()}
+
+
+@pytest.mark.parametrize("is_outer", [True, False])
+def test_an_instrumentation_around_ours_is_named(monkeypatch: pytest.MonkeyPatch, is_outer: bool) -> None:
+    litellm = sys.modules["litellm"]
+    monkeypatch.setattr(litellm, "completion", lambda model: model, raising=False)
+    switch_on(monkeypatch, "opentelemetry.instrumentation.litellm", "LiteLLMInstrumentor")
+    patching.install()
+    try:
+        if is_outer:
+            monkeypatch.setattr(litellm, "completion", lambda model: model)
+        found = check_neighbours()
+    finally:
+        patching.uninstall()
+
+    assert [each.id for each in found] == ["agentcore_metering.W123"] * is_outer

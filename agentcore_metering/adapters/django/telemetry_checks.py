@@ -39,7 +39,9 @@ _INSTEAD = {
 
 @register()
 def check_neighbours(**_kwargs: Any) -> list[CheckMessage]:
-    """W120 and W121 for what counts our calls a second time, I122 for what costs us the HTTP spans while it is kept from that."""
+    """W120, W121 and W123 for what counts our calls a second time, I122 for what costs us the HTTP spans while it is kept from that."""
+    from agentcore_metering.adapters.django.instrumentation import patching
+
     found: list[CheckMessage] = []
     if callbacks := registered_otel_callbacks():
         found.append(_callback_warning(callbacks))
@@ -48,6 +50,8 @@ def check_neighbours(**_kwargs: Any) -> list[CheckMessage]:
             found.append(_deaf_warning(each))
         elif each.obeys is Obeys.SUPPRESS_INSTRUMENTATION:
             found.append(_no_http_spans(each))
+        if each.sees_litellm and patching.is_covered():
+            found.append(_outer_warning(each))
     return found
 
 
@@ -79,6 +83,16 @@ def _deaf_warning(instrumentor: Instrumentor) -> CheckMessage:
         "a second time: it obeys no context key.",
         hint=_INSTEAD[instrumentor.package],
         id="agentcore_metering.W121",
+    )
+
+
+def _outer_warning(instrumentor: Instrumentor) -> CheckMessage:
+    return Warning(
+        f"{instrumentor.package} was switched on after LiteLLM's functions were instrumented here, so it stands around ours: calls of "
+        "LiteLLM that do not go through LLMTracker are counted by both.",
+        hint=f"Switch one of the two off, or {instrumentor.module}.{instrumentor.class_name} on before LiteLLMMeteringInstrumentor, "
+        "which then keeps it silent.",
+        id="agentcore_metering.W123",
     )
 
 

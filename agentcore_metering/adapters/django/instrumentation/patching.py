@@ -20,7 +20,7 @@ from agentcore_metering.core.containment import contained
 from agentcore_metering.core.direct_call import PART
 from agentcore_metering.core.operations import OPERATIONS
 
-__all__ = ["install", "is_installed", "uninstall"]
+__all__ = ["install", "is_covered", "is_installed", "uninstall"]
 
 LIBRARY = "litellm"
 
@@ -64,6 +64,12 @@ def uninstall() -> None:
 def is_installed() -> bool:
     """Whether LiteLLM's calls are recorded, now or once it is loaded."""
     return _meters is not None
+
+
+def is_covered() -> bool:
+    """Whether somebody has put his own function around one of ours, and so sees the calls before we do."""
+    module = sys.modules.get(LIBRARY)
+    return any(getattr(module, name, ours) is not ours for name, (ours, _bare) in _replaced.items())
 
 
 def _find_meters() -> Meters | None:
