@@ -1,15 +1,18 @@
-"""Random mixes of calls through the front door: of every outcome, to several models in two currencies, against the stub provider."""
+"""Random mixes of calls, through the front door and past it: of every outcome, to several models in two currencies, against the stub."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import importlib
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from agentcore_metering.adapters.django import LLMTracker
-from agentcore_metering.adapters.django.models import LLMPrice
+from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice
+from agentcore_metering.core.providers import get_provider
 from example.stub_provider import StubProvider, directive
 from tests.django.builders import make_stub_config
 
@@ -41,10 +44,13 @@ def make_models(stub: StubProvider) -> list[Any]:
     return [make_stub_config(stub, provider, model).uuid for provider, model, _ in MODELS]
 
 
-def make_mix(seed: int, count: int, models: Sequence[Any]) -> list[MixedCall]:
-    """Every kind and every model at least once where `count` allows, then at random; the same for the same seed."""
+def make_mix(seed: int, count: int, models: Sequence[Any], kinds: Collection[str] = ()) -> list[MixedCall]:
+    """Every kind and every model at least once where `count` allows, then at random; the same for the same seed.
+
+    The kinds are the tracker's unless others are named.
+    """
     random = Random(seed)
-    kinds, mix = sorted(KINDS), []
+    kinds, mix = sorted(kinds or KINDS), []
     for number in range(count):
         kind = kinds[number % len(kinds)] if number < len(kinds) else random.choice(kinds)
         in_, out = random.randrange(1, 5000), random.randrange(1, 900)
@@ -58,7 +64,7 @@ def make_mix(seed: int, count: int, models: Sequence[Any]) -> list[MixedCall]:
 
 def perform(call: MixedCall) -> None:
     """Make the call, whose outcome is part of the mix."""
-    KINDS[call.kind](call)
+    (KINDS | DIRECT_KINDS)[call.kind](call)
 
 
 def _ask(call: MixedCall, text: str = "", **options: Any) -> Any:
@@ -113,6 +119,60 @@ def _fails(call: MixedCall, text: str, **options: Any) -> None:
     raise AssertionError(f"{call} was to fail")
 
 
+def _arguments(call: MixedCall, text: str, **options: Any) -> dict[str, Any]:
+    config = LLMConfig.objects.get(uuid=call.model_uuid)
+    return {
+        "model": f"{get_provider(config.provider).litellm_name}/{config.config['model']}",
+        "messages": [{"role": "user", "content": f"{call.kind} {call.number} " + text}],
+        "api_key": config.config["api_key"],
+        "api_base": config.config["api_base"],
+        "num_retries": 0,
+        "max_retries": 0,
+        **({"stream_options": {"include_usage": True}} if options.get("stream") else {}),
+        **options,
+    }
+
+
+def _litellm(call: MixedCall, text: str, **options: Any) -> Any:
+    return importlib.import_module("litellm").completion(**_arguments(call, text, **options))
+
+
+def _direct(call: MixedCall) -> None:
+    _litellm(call, directive(**call.tokens, text="yes"))
+
+
+def _direct_async(call: MixedCall) -> None:
+    litellm = importlib.import_module("litellm")
+    arguments = _arguments(call, directive(**call.tokens, text="yes"))
+
+    async def main() -> None:
+        try:
+            await litellm.acompletion(**arguments)
+        finally:
+            await litellm.close_litellm_async_clients()
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+def _direct_stream(call: MixedCall) -> None:
+    list(_litellm(call, directive(**call.tokens, text="yes indeed", chunks=4), stream=True))
+
+
+def _direct_dropped(call: MixedCall) -> None:
+    stream = _litellm(call, directive(**call.tokens, text="yes indeed", chunks=4), stream=True)
+    next(stream)
+    del stream
+
+
+def _direct_refused(call: MixedCall) -> None:
+    try:
+        _litellm(call, directive(status=404, text="no such model"))
+    except Exception:  # noqa: BLE001 - whichever class the provider's error has
+        return
+    raise AssertionError(f"{call} was to fail")
+
+
 KINDS: dict[str, Callable[[MixedCall], None]] = {
     "ok": _ok,
     "stream": _stream,
@@ -123,3 +183,14 @@ KINDS: dict[str, Callable[[MixedCall], None]] = {
     "json_twice": _json_twice,
     "provider_cost": _provider_cost,
 }
+
+DIRECT_KINDS: dict[str, Callable[[MixedCall], None]] = {
+    "direct": _direct,
+    "direct_async": _direct_async,
+    "direct_stream": _direct_stream,
+    "direct_dropped": _direct_dropped,
+    "direct_refused": _direct_refused,
+}
+"""Calls of LiteLLM itself, which are counted where they are instrumented."""
+
+ALL_KINDS = (*KINDS, *DIRECT_KINDS)

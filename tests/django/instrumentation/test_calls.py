@@ -326,6 +326,18 @@ def test_each_request_of_a_router_is_one_row(stub: StubProvider, mode: str, stre
     assert len(stub.requests) == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_each_call_of_a_batch_is_one_row(stub: StubProvider) -> None:
+    arguments = CHAT.arguments(stub, directive(in_=7, out=5))
+    arguments["messages"] = [arguments["messages"]] * 2
+
+    litellm.batch_completion(**arguments)
+
+    assert runtime.flush(10)
+    assert [row.prompt_tokens for row in LLMUsage.objects.all()] == [7, 7]
+    assert len(stub.requests) == 2
+
+
 def test_a_chat_by_way_of_the_responses_api_is_one_row(stub: StubProvider) -> None:
     CHAT.call(stub, directive(in_=7, out=5), model="openai/responses/gpt-4o-mini")
 
