@@ -66,7 +66,13 @@ def distribution(tmp_path: Path) -> Path:
     ]
     info = tmp_path / f"agentcore_metering_otel-{__version__}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: agentcore-metering-otel\nVersion: {__version__}\n")
+    about = (
+        "Metadata-Version: 2.1",
+        "Name: agentcore-metering-otel",
+        f"Version: {__version__}",
+        "Requires-Dist: litellm",
+    )
+    (info / "METADATA").write_text("\n".join([*about, ""]))
     lines = [f"{name} = {target}" for name, target in points.items()]
     (info / "entry_points.txt").write_text("\n".join(["[opentelemetry_instrumentor]", *lines, ""]))
     return tmp_path

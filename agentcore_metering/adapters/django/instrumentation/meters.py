@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.apps import apps
 
+from agentcore_metering.adapters.django.off_loop import off_loop
 from agentcore_metering.core.clock import SystemClock
+from agentcore_metering.core.containment import contained
 from agentcore_metering.core.gateway import LiteLLMBackend
 from agentcore_metering.core.lifecycle import CallServices
 from agentcore_metering.core.price_map import PriceMap
@@ -21,6 +22,9 @@ from agentcore_metering.core.types import AttemptRecord, AttemptStart
 from agentcore_metering.telemetry.observer import TelemetryObserver
 
 __all__ = ["Meters"]
+
+PRICES = "pricing"
+"""How `contained` names what fails here: the call is recorded all the same, by the prices that are known."""
 
 
 class Meters:
@@ -42,12 +46,8 @@ class Meters:
         from agentcore_metering.adapters.django.runtime import get_metering
 
         metering = get_metering()
-        if _is_on_event_loop():
-            # Django refuses queries here, and the loop waits for this call as it is.
-            with ThreadPoolExecutor(1) as threads:
-                threads.submit(_refresh_and_hang_up, metering.prices.refresh_if_due).result()
-        else:
-            metering.prices.refresh_if_due()
+        with contained(PRICES):
+            _refresh(metering.prices.refresh_if_due)
         return self._observed(metering.services)
 
     async def aservices(self) -> CallServices:
@@ -57,7 +57,8 @@ class Meters:
         from agentcore_metering.adapters.django.runtime import get_metering
 
         metering = get_metering()
-        await sync_to_async(metering.prices.refresh_if_due)()
+        with contained(PRICES):
+            await off_loop(metering.prices.refresh_if_due)
         return self._observed(metering.services)
 
     def _observed(self, services: CallServices) -> CallServices:
@@ -103,7 +104,16 @@ def _is_on_event_loop() -> bool:
     return True
 
 
-def _refresh_and_hang_up(refresh: Any) -> None:
+def _refresh(refresh: Callable[[], None]) -> None:
+    if not _is_on_event_loop():
+        refresh()
+        return
+    # Django refuses queries here, and the loop waits for this call as it is.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(_refresh_and_hang_up, refresh).result()
+
+
+def _refresh_and_hang_up(refresh: Callable[[], None]) -> None:
     from django.db import connections
 
     try:

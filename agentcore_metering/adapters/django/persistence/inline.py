@@ -17,11 +17,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from asgiref.sync import sync_to_async
 from django.core import mail
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.off_loop import off_loop
 from agentcore_metering.adapters.django.persistence.rows import usage_row, write_rows
 from agentcore_metering.core.payload import to_json
 from agentcore_metering.core.types import AttemptRecord, AttemptStart
@@ -66,7 +66,7 @@ class InlineSink:
     async def settle(self) -> None:
         """Write, in the thread that owns the connection, what came up on the event loop; wait for the writer's own thread."""
         if self._unsettled:
-            await sync_to_async(self._write_unsettled)()
+            await off_loop(self._write_unsettled)
         if self._executor is not None:
             await asyncio.wrap_future(self._submit(lambda: None))
 

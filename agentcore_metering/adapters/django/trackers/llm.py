@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asgiref.sync import sync_to_async
-
+from agentcore_metering.adapters.django.off_loop import off_loop
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.caller import State
 from agentcore_metering.adapters.django.trackers.operations import AsyncOperation, SyncOperation
@@ -136,7 +135,7 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        call = options.begin(metering, await sync_to_async(options.caller.find_config)(metering))
+        call = options.begin(metering, await off_loop(options.caller.find_config, metering))
         if stream:
             return AsyncCompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:

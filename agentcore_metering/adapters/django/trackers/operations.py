@@ -9,8 +9,7 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Any
 
-from asgiref.sync import sync_to_async
-
+from agentcore_metering.adapters.django.off_loop import off_loop
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.caller import Caller
 from agentcore_metering.adapters.django.trackers.outcomes import (
@@ -95,7 +94,7 @@ class AsyncOperation(_Operation):
         caller, arguments = self._read(args, kwargs)
         metering = get_metering()
         names_model = arguments.given.get("model") is not None
-        config = await sync_to_async(caller.find_config)(metering, self.function, names_model=names_model)
+        config = await off_loop(caller.find_config, metering, self.function, names_model=names_model)
         call = caller.begin(metering, config, arguments)
         if arguments.is_streaming:
             finish = _STREAM_RESULTS[self.function]
