@@ -138,6 +138,8 @@ class DirectStream:
         return type(self._metering_stream)
 
     def __getattr__(self, name: str) -> Any:
+        if name in DirectStream.__slots__:
+            raise AttributeError(name)
         return getattr(self._metering_stream, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -77,6 +77,17 @@ def _histogram(meter: Meter, instrument: semconv.Instrument) -> Histogram:
     return histogram
 
 
+_names_lock = threading.Lock()
+
+
+def _begin_anew_in_child() -> None:
+    global _names_lock  # noqa: PLW0603 - another thread of the parent may have held it, and that thread does not exist here
+    _names_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew_in_child)
+
+
 class _ModelNames:
     """The names of models that metrics may carry: the first that came, up to a bound, and one name for all the others.
 
@@ -85,12 +96,11 @@ class _ModelNames:
 
     def __init__(self, max_models: int) -> None:
         self._max_models = max_models
-        self._lock = threading.Lock()
         self._names: set[str] = set()
 
     def bounded(self, name: str) -> str:
         """`name`, or `other` beyond the bound. `other` is one of the names that the bound counts."""
-        with self._lock:
+        with _names_lock:
             if name not in self._names and len(self._names) < self._max_models - 1:
                 self._names.add(name)
             return name if name in self._names else semconv.MODEL_OTHER

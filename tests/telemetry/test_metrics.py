@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from agentcore_metering.core.types import CallContext, ModelTarget, Status
-from agentcore_metering.telemetry import semconv
+from agentcore_metering.telemetry import metrics, semconv
 from agentcore_metering.telemetry.metrics import (
     DEFAULT_MAX_MODELS,
     CallMetrics,
@@ -271,3 +273,15 @@ def test_call_without_a_model_takes_no_place(telemetry: RecordedTelemetry) -> No
         attributes.get("gen_ai.request.model") for attributes, _ in telemetry.points()["agentcore_metering.calls"]
     }
     assert models == {None, "a"}
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_child_that_is_forked_while_a_name_is_looked_up_counts_all_the_same(telemetry: RecordedTelemetry) -> None:
+    with metrics._names_lock:
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            observe(telemetry.observer, builders.succeeded_call())
+            os._exit(0)
+
+    assert os.waitpid(pid, 0)[1] == 0
