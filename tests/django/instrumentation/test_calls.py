@@ -374,7 +374,7 @@ def test_a_key_is_masked_in_row_and_span_and_left_in_the_hosts_exception(
 
 
 def test_litellms_functions_are_what_they_were_for_those_who_look(stub: StubProvider) -> None:
-    bare = litellm.completion.__wrapped__  # type: ignore[attr-defined]
+    bare = litellm.completion.__wrapped__
 
     assert inspect.signature(litellm.completion) == inspect.signature(bare)
     assert inspect.iscoroutinefunction(litellm.acompletion)
