@@ -106,7 +106,7 @@ def _is_on_event_loop() -> bool:
 
 def _refresh(refresh: Callable[[], None]) -> None:
     if not _is_on_event_loop():
-        refresh()
+        _refresh_and_hang_up(refresh)
         return
     # Django refuses queries here, and the loop waits for this call as it is.
     with ThreadPoolExecutor(1) as threads:
@@ -114,9 +114,15 @@ def _refresh(refresh: Callable[[], None]) -> None:
 
 
 def _refresh_and_hang_up(refresh: Callable[[], None]) -> None:
+    """Refresh, and close the connection if it was opened for that: the thread may be a framework's, in which nobody else would."""
     from django.db import connections
 
+    def are_open() -> set[str]:
+        return {each.alias for each in connections.all(initialized_only=True) if each.connection is not None}
+
+    before = are_open()
     try:
         refresh()
     finally:
-        connections.close_all()
+        for alias in are_open() - before:
+            connections[alias].close()
