@@ -6,12 +6,15 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import Settings
 
 from agentcore_metering.adapters.django.instrumentation import patching
 
 
 @pytest.fixture
-def instrumented() -> Iterator[None]:
+def instrumented(settings: Settings) -> Iterator[None]:
+    # Rows are looked at right after their calls, however busy the machine is.
+    settings.AGENTCORE_METERING_INLINE_WAIT_S = 30.0
     patching.install()
     yield
     patching.uninstall()
