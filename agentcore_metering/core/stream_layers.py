@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import FrameType
 from typing import Any
 
-__all__ = ["keeping_events", "layers"]
+__all__ = ["connections", "keeping_events", "layers"]
 
 _INNER_LAYERS = (
     "streamwrapper",
@@ -30,6 +31,21 @@ def layers(stream: Any, depth: int = 0) -> Iterator[Any]:
         if inner is not None:
             yield inner
             yield from layers(inner, depth + 1)
+
+
+def connections(stream: Any) -> Iterator[socket.socket]:
+    """The sockets that a sync stream is being read from: none of one that has ended, or that shares its connection with others."""
+    for layer in (stream, *layers(stream)):
+        frame = getattr(layer, "gi_frame", None)
+        for response in (layer, frame.f_locals.get("self") if isinstance(frame, FrameType) else None):
+            extensions = getattr(response, "extensions", None)
+            if not isinstance(extensions, dict) or "stream_id" in extensions or getattr(response, "is_closed", True):
+                continue
+            connection = (
+                extensions["network_stream"].get_extra_info("socket") if "network_stream" in extensions else None
+            )
+            if isinstance(connection, socket.socket):
+                yield connection
 
 
 def keeping_events(stream: Any) -> Any:
