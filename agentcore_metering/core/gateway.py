@@ -153,7 +153,7 @@ class LiteLLMBackend:
                 await close()
 
     def cut(self, stream: Any) -> None:
-        """Shut the sockets under a sync stream. Nothing where they are out of reach (Bedrock's), or another call uses them (HTTP/2).
+        """Shut the sockets under a sync stream. Nothing where they are out of reach, or another call uses them (HTTP/2).
 
         Not by closing the response: that neither wakes the thread which reads it nor may be done while it does.
         """

@@ -36,16 +36,23 @@ def layers(stream: Any, depth: int = 0) -> Iterator[Any]:
 def connections(stream: Any) -> Iterator[socket.socket]:
     """The sockets that a sync stream is being read from: none of one that has ended, or that shares its connection with others."""
     for layer in (stream, *layers(stream)):
-        frame = getattr(layer, "gi_frame", None)
-        for response in (layer, frame.f_locals.get("self") if isinstance(frame, FrameType) else None):
-            extensions = getattr(response, "extensions", None)
-            if not isinstance(extensions, dict) or "stream_id" in extensions or getattr(response, "is_closed", True):
+        for response in _responses_in(layer):
+            extensions = response.extensions
+            # HTTP/2 has numbered streams within its connection.
+            if response.is_closed or "stream_id" in extensions or "network_stream" not in extensions:
                 continue
-            connection = (
-                extensions["network_stream"].get_extra_info("socket") if "network_stream" in extensions else None
-            )
+            connection = extensions["network_stream"].get_extra_info("socket")
             if isinstance(connection, socket.socket):
                 yield connection
+
+
+def _responses_in(layer: Any, depth: int = 0) -> Iterator[Any]:
+    """The layer itself where it is an HTTP response, else those that its generators read."""
+    if isinstance(getattr(layer, "extensions", None), dict) and hasattr(layer, "is_closed"):
+        yield layer
+    elif isinstance(layer, Generator) and layer.gi_frame is not None and depth < _MAX_LAYERS:
+        for inner in list(layer.gi_frame.f_locals.values()):
+            yield from _responses_in(inner, depth + 1)
 
 
 def keeping_events(stream: Any) -> Any:

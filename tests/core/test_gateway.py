@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -151,20 +151,26 @@ def test_cut_ends_the_read_of_another_thread() -> None:
         assert reading.result(30) == b""
 
 
-def test_cut_finds_the_response_that_a_generator_of_lines_reads() -> None:
-    class Response:
-        is_closed = False
+class _Response:
+    is_closed = False
 
-        def __init__(self, connection: socket.socket) -> None:
-            self.extensions = response_over(connection).extensions
+    def __init__(self, connection: socket.socket) -> None:
+        self.extensions = response_over(connection).extensions
 
-        def lines(self) -> Iterator[str]:
-            yield "one"
-            yield str(self.is_closed)
+    def lines(self) -> Iterator[str]:
+        yield "one"
+        yield str(self.is_closed)
 
+
+def _decoded(lines: Iterator[str]) -> Iterator[str]:
+    yield from lines
+
+
+@pytest.mark.parametrize("wrap", [iter, _decoded], ids=["its-lines", "a-decoder-of-its-lines"])
+def test_cut_finds_the_response_that_a_generator_reads(wrap: Callable[[Iterator[str]], Iterator[str]]) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        lines = Response(ours).lines()
+        lines = wrap(_Response(ours).lines())
         next(lines)
         LiteLLMBackend().cut(SimpleNamespace(streaming_response=lines))
 
