@@ -50,8 +50,10 @@ def _responses_in(layer: Any, depth: int = 0) -> Iterator[Any]:
     """The layer itself where it is an HTTP response, else those that its generators read."""
     if isinstance(getattr(layer, "extensions", None), dict) and hasattr(layer, "is_closed"):
         yield layer
-    elif isinstance(layer, Generator) and layer.gi_frame is not None and depth < _MAX_LAYERS:
-        for inner in list(layer.gi_frame.f_locals.values()):
+        return
+    frame = getattr(layer, "gi_frame", None)
+    if isinstance(frame, FrameType) and depth < _MAX_LAYERS:
+        for inner in list(frame.f_locals.values()):
             yield from _responses_in(inner, depth + 1)
 
 

@@ -14,6 +14,7 @@ from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.price_entry import is_regional
 from agentcore_metering.core.pricing import compute_amount
 from agentcore_metering.core.providers import get_provider, semconv_provider_name
+from agentcore_metering.core.routing import called_provider
 from agentcore_metering.core.types import (
     Cost,
     CostSource,
@@ -123,7 +124,7 @@ def target_of(row: LLMUsage) -> ModelTarget:
     return ModelTarget(
         operation=Operation(row.operation) if row.operation in set(Operation) else Operation.CHAT,
         provider=provider,
-        provider_name=semconv_provider_name(get_provider(provider).litellm_name),
+        provider_name=semconv_provider_name(called_provider(get_provider(provider), row.model)),
         request_model=row.request_model or row.model.partition("/")[2] or row.model,
         litellm_model=row.model,
         is_streaming=row.is_streaming,
