@@ -24,6 +24,7 @@ from typing import Any
 
 from agentcore_metering.core.errors import MissingExtra
 from agentcore_metering.core.event_loops import forget_dead_clients
+from agentcore_metering.core.log_masking import install_filter
 from agentcore_metering.core.stream_layers import connections, keeping_events, layers
 
 __all__ = ["LiteLLMBackend", "import_litellm", "price_entries", "price_entry", "price_map_version"]
@@ -60,6 +61,7 @@ def _litellm() -> ModuleType:
     # Printed on stdout past every log filter: a help text on errors and, in verbose mode, keys and prompts in clear.
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
+    install_filter()
     if find_spec("mcp") is None:
         _stand_in_for_mcp_handler()
     module: ModuleType = litellm
