@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -203,3 +203,15 @@ def test_the_live_map_has_the_pinned_prices(key: str) -> None:
     assert pinned is not None
     assert (live.unit_prices, live.currency) == (pinned.unit_prices, pinned.currency)
     assert pinned.per_unit.items() <= live.per_unit.items()
+
+
+def test_a_multiplied_price_is_exact_whatever_number_of_digits_the_host_computes_with() -> None:
+    entry = make_entry("anthropic", input_cost_per_token=1.2345678e-6, provider_specific_entry={"us": 1.1})
+    usage = Usage(input_tokens=1, source=UsageSource.PROVIDER, raw={"inference_geo": "us"})
+    target = make_target(provider="anthropic", request_model="m", litellm_model="anthropic/m")
+
+    with localcontext(prec=3):
+        price = make_map(m=entry).price_of(target, ResponseFacts(usage=usage), NOON)
+
+    assert price is not None
+    assert price.unit_prices[TokenClass.INPUT] == Decimal("0.00000135802458")

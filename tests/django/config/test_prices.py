@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -44,6 +44,16 @@ def test_prices_are_per_token_and_exact() -> None:
         TokenClass.CACHE_READ: Decimal("1e-12"),
     }
     assert (price.currency, price.source, price.version) == ("CNY", CostSource.OPERATOR, f"llm_price {row.pk}")
+
+
+def test_prices_are_exact_whatever_number_of_digits_the_host_computes_with() -> None:
+    make_price(input_per_1m=Decimal("12345.678901234567"))
+
+    with localcontext(prec=4):
+        price = make_prices().price_of(make_target(), ResponseFacts(), NOON)
+
+    assert price is not None
+    assert price.unit_prices[TokenClass.INPUT] == Decimal("0.012345678901234567")
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fnmatch import fnmatchcase
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.models import LLMPrice
-from agentcore_metering.core.price_entry import tier_of, tier_word
+from agentcore_metering.core.price_entry import EXACT, tier_of, tier_word
 from agentcore_metering.core.providers import PROVIDERS, get_provider
 from agentcore_metering.core.routing import called_provider
 from agentcore_metering.core.types import CostSource, ModelTarget, Price, ResponseFacts, TokenClass
@@ -110,13 +110,15 @@ def _holds(row: LLMPrice, tier: str, facts: ResponseFacts, at: datetime) -> bool
 
 def _price(row: LLMPrice) -> Price:
     labels = (row.service_tier.strip("*"), f"above_{row.above_input_tokens}" if row.above_input_tokens else "")
-    return Price(
-        currency=row.currency,
-        unit_prices={
+    with localcontext(EXACT):
+        unit_prices = {
             token_class: getattr(row, column) / TOKENS_PER_PRICE
             for token_class, column in _COLUMNS.items()
             if getattr(row, column) is not None
-        },
+        }
+    return Price(
+        currency=row.currency,
+        unit_prices=unit_prices,
         source=CostSource.OPERATOR,
         version=f"llm_price {row.pk}",
         per_unit={
