@@ -138,6 +138,9 @@ class ScriptedBackend:
         self.closed.append(stream)
         await stream.aclose()
 
+    def cut(self, stream: Any) -> None:
+        stream.cut()
+
     def provider_chunks(self, stream: Any) -> Any:
         return getattr(stream, "chunks", None)
 

@@ -6,24 +6,17 @@ a message: LiteLLM, the SDKs under it and HTTP clients each have their own class
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote
 
 from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
+from agentcore_metering.core.masking import forms_of, has_form, redact
 from agentcore_metering.core.payload import read
 from agentcore_metering.core.types import Failure, FailureKind
 
-__all__ = ["classify", "mask", "redact", "scrub_exception"]
-
-MAX_MESSAGE_CHARS = 2_000
-MASK = "***"
-MIN_SECRET_CHARS = 4
-"""Shorter values are not masked: replacing every `1` would destroy the text and protect nothing."""
+__all__ = ["classify", "scrub_exception"]
 
 _BY_CLASS_NAME: dict[str, FailureKind] = {
     "AuthenticationError": FailureKind.INVALID_API_KEY,
@@ -93,14 +86,6 @@ _TRANSIENT_KINDS = frozenset(
     {FailureKind.TIMEOUT, FailureKind.NETWORK_ERROR, FailureKind.RATE_LIMIT, FailureKind.UPSTREAM_ERROR}
 )
 
-_SECRET_SHAPES = re.compile(
-    r"""(?x)
-    (?: \b(?:sk|pk|rk|gsk|xai|nvapi|r8|hf|AIza)[-_]?[A-Za-z0-9_\-]{12,} )          # well-known key prefixes
-  | (?: (?<=Bearer\s)[A-Za-z0-9._~+/\-]{8,}=* )                                     # authorization headers
-  | (?: (?<=[?&]key=)[^&\s"']{4,} )                                                 # keys in a URL's query
-    """
-)
-
 
 def classify(exc: BaseException, secrets: Iterable[str] = (), now: datetime | None = None) -> Failure:
     """What `exc` means. Its text is redacted of `secrets` and of anything shaped like a key, and bounded.
@@ -118,40 +103,21 @@ def classify(exc: BaseException, secrets: Iterable[str] = (), now: datetime | No
     )
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with every secret masked as by `mask`, cut to 2,000 characters."""
-    return mask(text, secrets)[:MAX_MESSAGE_CHARS]
-
-
-def mask(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with every secret masked, also in its URL-quoted and base64 forms, and with anything shaped like a key masked."""
-    for form in _forms(secrets):
-        text = text.replace(form, MASK)
-    return _SECRET_SHAPES.sub(MASK, text)
-
-
 def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
     """Mask secrets in the exception's own texts and cut its traceback and chain, whose frames hold the key in their locals.
 
     The exception stays the same object of the same type.
     """
     known = tuple(secrets)
-    if any(form in str(exc) for form in _forms(known)):
+    forms = forms_of(known)
+    if has_form(str(exc), forms):
         exc.args = tuple(redact(arg, known) if isinstance(arg, str) else arg for arg in exc.args)
     for name, value in list(vars(exc).items()):
-        if isinstance(value, str) and any(form in value for form in _forms(known)):
+        if isinstance(value, str) and has_form(value, forms):
             setattr(exc, name, redact(value, known))
     exc.__traceback__ = None
     exc.__cause__ = None
     exc.__context__ = None
-
-
-def _forms(secrets: Iterable[str]) -> Iterator[str]:
-    for secret in secrets:
-        if len(secret) >= MIN_SECRET_CHARS:
-            yield secret
-            yield quote(secret, safe="")
-            yield base64.b64encode(secret.encode()).decode().rstrip("=")
 
 
 def _kind(exc: BaseException) -> FailureKind:

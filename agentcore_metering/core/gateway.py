@@ -12,8 +12,10 @@ import json
 import logging
 import math
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,7 +24,8 @@ from typing import Any
 
 from agentcore_metering.core.errors import MissingExtra
 from agentcore_metering.core.event_loops import forget_dead_clients
-from agentcore_metering.core.stream_layers import keeping_events, layers
+from agentcore_metering.core.log_masking import install_filter
+from agentcore_metering.core.stream_layers import connections, keeping_events, layers
 
 __all__ = ["LiteLLMBackend", "import_litellm", "price_entries", "price_entry", "price_map_version", "provider_of"]
 
@@ -58,6 +61,7 @@ def _litellm() -> ModuleType:
     # Printed on stdout past every log filter: a help text on errors and, in verbose mode, keys and prompts in clear.
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
+    install_filter()
     if find_spec("mcp") is None:
         _stand_in_for_mcp_handler()
     module: ModuleType = litellm
@@ -149,6 +153,16 @@ class LiteLLMBackend:
             close = getattr(layer, "aclose", None)
             if callable(close):
                 await close()
+
+    def cut(self, stream: Any) -> None:
+        """Shut the sockets under a sync stream. Nothing where they are out of reach, or another call uses them (HTTP/2).
+
+        Not by closing the response: that neither wakes the thread which reads it nor may be done while it does.
+        """
+        for connection in connections(stream):
+            with suppress(OSError):  # it has ended meanwhile
+                # Not `connection.shutdown`: of a TLS socket that takes away the decryption, too, from under a read in progress.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def provider_chunks(self, stream: Any) -> Sequence[Any] | None:
         """The chunks that LiteLLM's innermost wrapper keeps as they came, or None where none is in reach."""

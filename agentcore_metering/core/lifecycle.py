@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from agentcore_metering.core.containment import contained
+from agentcore_metering.core.log_masking import remember_secrets
 from agentcore_metering.core.nesting import metered
 from agentcore_metering.core.otel_callbacks import with_parent
 from agentcore_metering.core.ports import (
@@ -112,6 +113,7 @@ class Call:
         """The next attempt, about to be sent. The first one's id is the call's."""
         self._attempts_begun += 1
         self._output = None
+        remember_secrets(self.request.secrets)
         if self._first_sent_s is None:
             self._first_sent_s = self.elapsed_s
         start = AttemptStart(

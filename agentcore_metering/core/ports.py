@@ -60,6 +60,9 @@ class CompletionBackend(Protocol):
     async def aclose(self, stream: Any) -> None:
         """The same for a stream from `acall`."""
 
+    def cut(self, stream: Any) -> None:
+        """End the connection under a stream from `call` that another thread is reading, which then waits no longer."""
+
     def provider_chunks(self, stream: Any) -> Sequence[Any] | None:
         """The chunks of a stream as the provider sent them, before anything was added; None where they are not kept."""
 

@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from agentcore_metering.core.off_peak import off_peak_prices
 from agentcore_metering.core.types import ModelTarget, ResponseFacts, TokenClass
 from agentcore_metering.core.usage import CLASS_PARENTS
 
-__all__ = ["EntryPrices", "UnknownPrice", "entry_prices", "is_regional", "tier_of", "tier_word"]
+__all__ = ["EXACT", "EntryPrices", "UnknownPrice", "entry_prices", "is_regional", "tier_of", "tier_word"]
 
 _KEYS: Mapping[TokenClass, str] = {
     TokenClass.INPUT: "input_cost_per_token",
@@ -63,6 +63,10 @@ _REGIONAL_HOST = re.compile(r"\A(eu|us)\.api\.openai\.com\Z")
 _EVERYWHERE = frozenset({"global", "not_available"})
 
 
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+"""Money is computed by this, for `localcontext`: a host may have set its threads to fewer digits."""
+
+
 class UnknownPrice(Exception):
     """The entry does not say what this call costs; the message says why."""
 
@@ -91,7 +95,8 @@ def entry_prices(entry: Mapping[str, Any], target: ModelTarget, facts: ResponseF
     prices = _token_prices(entry, tier, facts.usage.input_tokens, str(entry.get("litellm_provider")))
     if not tier and (off_peak := off_peak_prices(entry, at)):
         prices = replace(prices, unit_prices={**prices.unit_prices, **_listed(off_peak)}, tier="off_peak")
-    prices = _with_output_price(_scaled(prices, _factors(entry, target, facts)))
+    with localcontext(EXACT):
+        prices = _with_output_price(_scaled(prices, _factors(entry, target, facts)))
     prices = replace(prices, per_unit=_unit_prices(entry, tier, facts, prices.unit_prices))
     if not prices.unit_prices and not prices.per_unit:
         raise UnknownPrice(f"no price for {tier or 'the standard tier'}")

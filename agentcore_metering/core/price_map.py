@@ -14,6 +14,7 @@ from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.gateway import price_entry, price_map_version
 from agentcore_metering.core.price_entry import EntryPrices, UnknownPrice, entry_prices
 from agentcore_metering.core.providers import get_provider
+from agentcore_metering.core.routing import called_provider
 from agentcore_metering.core.types import CostSource, ModelTarget, Price, ResponseFacts
 
 __all__ = ["PriceMap"]
@@ -51,11 +52,14 @@ class PriceMap:
 
     def explain(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> tuple[Price | None, str]:
         """The price, and the map's key that it stands under; or None, and why there is none."""
-        if get_provider(target.provider).is_gateway:
+        configured = get_provider(target.provider)
+        # A configuration may send a model to another provider by its prefix: that one's prices hold.
+        called = called_provider(configured, target.litellm_model)
+        if configured.is_gateway or get_provider(called).is_gateway:
             return None, "a gateway is never charged by the list price of the model that it claims to serve"
-        for key in _keys(target, facts.response_model):
+        for key in _keys(called, target.request_model, facts.response_model):
             entry = self._lookup(key)
-            if entry is None or not _is_of(entry, get_provider(target.provider).litellm_name):
+            if entry is None or not _is_of(entry, called):
                 continue
             try:
                 prices = entry_prices(entry, target, facts, at)
@@ -76,11 +80,9 @@ class PriceMap:
         )
 
 
-def _keys(target: ModelTarget, response_model: str | None) -> Iterator[str]:
-    """Where the map may have the model: as served, then as asked for; with the provider's prefix, then bare."""
-    name = get_provider(target.provider).litellm_name
-    prefix = f"{name}/"
-    served, asked = response_model or "", target.request_model
+def _keys(name: str, asked: str, response_model: str | None) -> Iterator[str]:
+    """Where the map may have a model of the provider `name`: as served, then as asked for; with the provider's prefix, then bare."""
+    prefix, served = f"{name}/", response_model or ""
     # LiteLLM may put its prefix before what was served, while what was asked for has lost it already. An Azure deployment may have
     # any name, that of another model too: only the answer tells what was served.
     names = (served.removeprefix(prefix), served, *(() if name == "azure" else (asked, asked.removeprefix(prefix))))

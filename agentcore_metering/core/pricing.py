@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 
 from agentcore_metering.core.ports import PriceSource
+from agentcore_metering.core.price_entry import EXACT
 from agentcore_metering.core.types import (
     EMPTY,
     Cost,
@@ -29,8 +30,6 @@ __all__ = ["PriceBook", "compute_amount", "exact_amount", "price_attempt", "unit
 
 QUANTUM = Decimal("1e-12")
 """The smallest amount that is kept: 12 decimal places."""
-
-_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 FEES = frozenset({"queries", "web_searches"})
 """Units that are charged beside tokens; the others measure what tokens measure too."""
@@ -83,7 +82,7 @@ def compute_amount(usage: Usage, price: Price, units: Mapping[str, Decimal] = EM
 
     None where a part of it has no price, or nothing of it has one.
     """
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         charges = (*_token_charges(usage, price), *_unit_charges(usage, price, units))
         if not charges and (usage.total_tokens or any(units.values())):
             return None
@@ -111,7 +110,7 @@ def unit_price_of(price: Price, token_class: TokenClass) -> Decimal | None:
 
 def exact_amount(value: Decimal) -> Decimal:
     """`value` at 12 decimal places, half to even."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return value.quantize(QUANTUM)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agentcore_metering.core.providers import Provider
 
-__all__ = ["Route", "find_route"]
+__all__ = ["Route", "called_provider", "find_route"]
 
 _TEXT_FUNCTIONS = ("completion", "text_completion", "responses")
 
@@ -42,6 +42,12 @@ def find_route(provider: Provider, model: str, function: str = "completion") -> 
         other, _, rest = model.partition("/")
         return Route(model, other, rest)
     return Route(prefix + model, name, model, custom)
+
+
+def called_provider(provider: Provider, litellm_model: str) -> str:
+    """The LiteLLM provider that answers `litellm_model`, which is a route's; of a gateway the one whose protocol it speaks."""
+    prefix, slash, _ = litellm_model.partition("/")
+    return prefix if slash and provider.prefix_rule == "plain" else provider.litellm_name
 
 
 def _must_be_told(provider: Provider) -> bool:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import FrameType
 from typing import Any
 
-__all__ = ["keeping_events", "layers"]
+__all__ = ["connections", "keeping_events", "layers"]
 
 _INNER_LAYERS = (
     "streamwrapper",
@@ -30,6 +31,30 @@ def layers(stream: Any, depth: int = 0) -> Iterator[Any]:
         if inner is not None:
             yield inner
             yield from layers(inner, depth + 1)
+
+
+def connections(stream: Any) -> Iterator[socket.socket]:
+    """The sockets that a sync stream is being read from: none of one that has ended, or that shares its connection with others."""
+    for layer in (stream, *layers(stream)):
+        for response in _responses_in(layer):
+            extensions = response.extensions
+            # HTTP/2 has numbered streams within its connection.
+            if response.is_closed or "stream_id" in extensions or "network_stream" not in extensions:
+                continue
+            connection = extensions["network_stream"].get_extra_info("socket")
+            if isinstance(connection, socket.socket):
+                yield connection
+
+
+def _responses_in(layer: Any, depth: int = 0) -> Iterator[Any]:
+    """The layer itself where it is an HTTP response, else those that its generators read."""
+    if isinstance(getattr(layer, "extensions", None), dict) and hasattr(layer, "is_closed"):
+        yield layer
+        return
+    frame = getattr(layer, "gi_frame", None)
+    if isinstance(frame, FrameType) and depth < _MAX_LAYERS:
+        for inner in list(frame.f_locals.values()):
+            yield from _responses_in(inner, depth + 1)
 
 
 def keeping_events(stream: Any) -> Any:

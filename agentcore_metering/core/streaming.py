@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -21,7 +20,8 @@ from agentcore_metering.core.failures import classify, scrub_exception
 from agentcore_metering.core.lifecycle import Attempt, Call
 from agentcore_metering.core.operations import completed_facts
 from agentcore_metering.core.response_events import ResponseEvents
-from agentcore_metering.core.retry import MIN_TIMEOUT_S, RetryPolicy
+from agentcore_metering.core.retry import RetryPolicy
+from agentcore_metering.core.stream_time import StreamTime
 from agentcore_metering.core.types import AttemptRecord, Failure, ResponseFacts, Status
 
 __all__ = ["AsyncCompletionStream", "CompletionStream", "StreamAnswer", "StreamRun"]
@@ -65,13 +65,16 @@ class CompletionStream(Generator[Delta, None, ResultT], Generic[ResultT]):
             if run.waiting:
                 return run.next_delta()
             try:
-                run.check_total()
+                run.time.check()
                 chunk = self._read()
-            except BaseException as exc:
+            except BaseException as caught:
+                exc = run.time.as_told(caught)
                 delay_s = run.recover(exc)
                 if delay_s is None:
                     run.raise_translated(exc, self._translate)
-                    raise
+                    if exc is caught:
+                        raise
+                    raise exc from None
                 run.call.services.clock.sleep(delay_s)
                 continue
             if chunk is None:
@@ -99,9 +102,15 @@ class CompletionStream(Generator[Delta, None, ResultT], Generic[ResultT]):
         with run.call.activate():
             if run.chunks is None:
                 run.begin()
+                run.time.watch(run.cut)
                 run.upstream = run.call.services.backend.call(run.call.request.function, run.arguments())
+                # Had the time been over before there was a connection, nobody would take it away any more.
+                run.time.check()
                 run.chunks = iter(run.upstream)
-            return next(run.chunks, None)
+            chunk = next(run.chunks, None)
+            if chunk is None:
+                run.time.check_cut()
+            return chunk
 
 
 class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
@@ -127,7 +136,7 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
             if run.waiting:
                 return run.next_delta()
             try:
-                run.check_total()
+                run.time.check()
                 chunk = await self._read()
             except BaseException as exc:
                 upstream = run.upstream
@@ -194,7 +203,8 @@ class StreamRun:
         """What the backend gave: LiteLLM's wrapper, which also keeps the provider's own chunks."""
         self.chunks: Any = None
         """Its iterator; None while no request is open."""
-        self._policy = RetryPolicy(call.request.timeout_s, call.request.max_retries)
+        self.time = StreamTime(call)
+        self._policy = RetryPolicy(self.time.budget_s, call.request.max_retries)
         self._attempt: Attempt | None = None
         self._accumulator = self._new_accumulator()
         self._last_chunk_s: float | None = None
@@ -212,28 +222,17 @@ class StreamRun:
         """What the backend is given for the attempt that was begun. Its `timeout` is how long a client may wait for any one piece."""
         number = self._attempt.number if self._attempt is not None else 1
         timeout_s = self._policy.attempt_timeout_s(number, self.call.sent_elapsed_s)
-        return {**self.call.arguments, "timeout": min(timeout_s, self._idle_s)}
+        return {**self.call.arguments, "timeout": min(timeout_s, self.time.idle_s)}
 
     def patience(self) -> tuple[float, str]:
         """How long the provider may be silent now, in seconds, and what to say when it is for longer."""
-        elapsed_s, request = self.call.sent_elapsed_s, self.call.request
-        limits = []
-        if self._last_chunk_s is None:
-            reason = f"The stream did not begin within {request.timeout_s:g} s (request_timeout_seconds)."
-            limits.append((request.timeout_s - elapsed_s, reason))
-        if request.total_timeout_s is not None:
-            limits.append((request.total_timeout_s - elapsed_s, self._total_reason))
-        limits.append(
-            (self._idle_s, f"The provider sent nothing for {self._idle_s:g} s (stream_idle_timeout_seconds).")
-        )
-        seconds, reason = min(limits, key=itemgetter(0))
-        return max(seconds, MIN_TIMEOUT_S), reason
+        return self.time.patience(has_begun=self._last_chunk_s is not None)
 
-    def check_total(self) -> None:
-        """Raise `TimeoutError` where the stream has had all of its time, whatever the provider's client thinks of it."""
-        total_s = self.call.request.total_timeout_s
-        if total_s is not None and self.call.sent_elapsed_s >= total_s:
-            raise TimeoutError(self._total_reason)
+    def cut(self) -> None:
+        """Take the connection away from the thread that reads it: the stream's whole time is over."""
+        upstream = self.upstream
+        if upstream is not None and not self.is_over:
+            self.call.services.backend.cut(upstream)
 
     def take(self, chunk: Any) -> None:
         """One chunk has come."""
@@ -292,19 +291,12 @@ class StreamRun:
         if translated is not exc:
             raise translated from exc
 
-    @property
-    def _idle_s(self) -> float:
-        return self.call.request.idle_timeout_s or self.call.request.timeout_s
-
-    @property
-    def _total_reason(self) -> str:
-        return f"The stream did not end within {self.call.request.total_timeout_s:g} s (stream_total_timeout_seconds)."
-
     def _new_accumulator(self) -> StreamAccumulator:
         return _ACCUMULATORS.get(self.call.request.function, StreamAccumulator)()
 
     def _end(self, status: Status, failure: Failure | None = None) -> None:
         self.is_over = True
+        self.time.forget()
         dropped.release(self)
         if self.call.wants_output:
             self.call.note_output(self._accumulator.output)

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from agentcore_metering.core.failures import mask
+from agentcore_metering.core.masking import mask
 from agentcore_metering.core.payload import read
 from agentcore_metering.core.types import OutputContent
 

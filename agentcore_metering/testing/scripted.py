@@ -88,6 +88,9 @@ class FakeLLM:
     async def aclose(self, stream: Any) -> None:
         """Nothing is open."""
 
+    def cut(self, stream: Any) -> None:
+        """Nothing is open."""
+
     def provider_chunks(self, stream: Any) -> Sequence[Any] | None:
         """What the stream has sent."""
         return stream.sent if isinstance(stream, _Stream) else None

@@ -74,16 +74,19 @@ def adopter_beside_a_living_process(caller: FastCaller, writes: Writes) -> None:
 
 
 def fork_after_traffic(caller: FastCaller, writes: Writes) -> None:
-    """The child inherits journal, locks and threads; it calls and dies, then its parent does."""
+    """The child inherits journal, locks and threads; it calls and dies, then its parent does.
+
+    One after the other: where both write to the same place at once, chance may leave the start of one and the end of the other, and
+    an interrupted row stands for the record that was lost.
+    """
     writes.hangs = True
     caller.call()
     writes.wait_for_one()
     caller.disconnect()
     child = os.fork()
-    caller.call()
     if child:
         os.waitpid(child, 0)
-        caller.call()
+    caller.call()
 
 
 SCENES: dict[str, Callable[[FastCaller, Writes], None]] = {

@@ -62,6 +62,7 @@ class Directive:
     refuse: bool = False
     break_after: int | None = None
     hang_after: int | None = None
+    keep_alive_s: float = 0.0
     fail_times: int | None = None
     key: str | None = None
 
@@ -72,6 +73,8 @@ class Directive:
         endings += ["refuse"] if self.refuse else []
         if len(endings) > 1:
             raise DirectiveError(f"{' and '.join(endings)} exclude each other; keep one")
+        if self.keep_alive_s and self.hang_after is None:
+            raise DirectiveError("keep_alive_s belongs to a silence; add hang_after=0 or another number of deltas")
         if (self.retry_after or self.echo_key) and self.status is None and self.fail_times is None:
             raise DirectiveError("retry_after and echo_key belong to an error; add status=429 or another one")
 

@@ -47,7 +47,8 @@ class Plan:
     """One exchange in full. `status` None: closed without an answer. `usage`, `cost` None: the client is not told.
 
     `stop_after` is the number of deltas after which a stream is cut or falls silent. A plain answer has `body`, a
-    stream `events`; a plain answer that is to be cut breaks off in the middle of its body. `media_type` "" is JSON.
+    stream `events`; a plain answer that is to be cut breaks off in the middle of its body. `media_type` "" is JSON. A silent
+    stream is kept alive by a comment every `keep_alive_s` seconds; 0: by nothing.
     """
 
     status: int | None
@@ -59,6 +60,7 @@ class Plan:
     stop_after: int | None = None
     delay_s: float = 0.0
     chunk_delay_s: float = 0.0
+    keep_alive_s: float = 0.0
     usage: Usage | None = None
     cost: Decimal | None = None
 
@@ -163,6 +165,7 @@ def _answered(endpoint: Endpoint, request: Request, directive: Directive, answer
         stop_after=stop_after,
         delay_s=directive.delay_s,
         chunk_delay_s=directive.chunk_delay_s,
+        keep_alive_s=directive.keep_alive_s,
         usage=answer.usage if is_told else None,
         cost=answer.cost if is_told else None,
     )

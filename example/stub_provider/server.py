@@ -41,6 +41,8 @@ _ENDPOINTS: Final = (
 )
 _BASE_PATHS: Final = {"anthropic": "", "cohere": "", "gemini": "/v1beta"}
 _POLL_S: Final = 0.02
+_COMMENT: Final = b": still here\n\n"
+"""What an event stream may hold and no client makes anything of."""
 
 
 class StubProvider:
@@ -207,8 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
                 break
             if event.is_delta and sent:
                 self._pause(plan.chunk_delay_s)
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(event.data), event.data))
-            self.wfile.flush()
+            self._send_chunk(event.data)
             sent += event.is_delta
             if event.is_delta and sent == plan.stop_after:
                 break
@@ -228,8 +229,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _stop_short(self, plan: Plan) -> None:
         self.wfile.flush()
         if plan.outcome is Outcome.HANGING:
-            _has_left(self.connection, timeout_s=None)
+            is_kept_alive = plan.events is not None and plan.keep_alive_s > 0
+            while not _has_left(self.connection, plan.keep_alive_s if is_kept_alive else None):
+                self._send_chunk(_COMMENT)
         self._cut()
+
+    def _send_chunk(self, content: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+        self.wfile.flush()
 
     def _pause(self, delay_s: float) -> None:
         if delay_s and _has_left(self.connection, delay_s):

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
-from agentcore_metering.core.failures import classify, redact, scrub_exception
+from agentcore_metering.core.failures import classify, scrub_exception
+from agentcore_metering.core.masking import redact
 from agentcore_metering.core.types import FailureKind
 from tests.fakes import provider_error
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -133,6 +135,64 @@ def test_layers_are_found_from_the_outside_in_and_only_so_deep() -> None:
 
     assert list(layers(stream)) == [stream.completion_stream, response]
     assert len(list(layers(endless))) == 5
+
+
+def response_over(connection: socket.socket, *, is_closed: bool = False, **extensions: Any) -> Any:
+    stream = SimpleNamespace(get_extra_info={"socket": connection}.get)
+    return SimpleNamespace(is_closed=is_closed, extensions={"network_stream": stream, **extensions})
+
+
+def test_cut_ends_the_read_of_another_thread() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(ours.recv, 1)
+        LiteLLMBackend().cut(SimpleNamespace(completion_stream=SimpleNamespace(response=response_over(ours))))
+
+        assert reading.result(30) == b""
+
+
+class _Response:
+    is_closed = False
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.extensions = response_over(connection).extensions
+
+    def lines(self) -> Iterator[str]:
+        yield "one"
+        yield str(self.is_closed)
+
+
+def _decoded(lines: Iterator[str]) -> Iterator[str]:
+    yield from lines
+
+
+@pytest.mark.parametrize("wrap", [iter, _decoded], ids=["its-lines", "a-decoder-of-its-lines"])
+def test_cut_finds_the_response_that_a_generator_reads(wrap: Callable[[Iterator[str]], Iterator[str]]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        lines = wrap(_Response(ours).lines())
+        next(lines)
+        LiteLLMBackend().cut(SimpleNamespace(streaming_response=lines))
+
+        assert theirs.recv(1) == b""
+
+
+@pytest.mark.parametrize("kind", [{"is_closed": True}, {"stream_id": 3}], ids=["read-to-its-end", "http2"])
+def test_cut_leaves_a_connection_alone_that_others_may_use(kind: dict[str, Any]) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        LiteLLMBackend().cut(SimpleNamespace(response=response_over(ours, **kind)))
+        ours.sendall(b"still open")
+
+        assert theirs.recv(10) == b"still open"
+
+
+def test_cut_of_a_connection_that_has_ended_meanwhile_is_no_error() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    ours.close()
+
+    LiteLLMBackend().cut(SimpleNamespace(response=response_over(ours)))
 
 
 def test_close_ends_what_can_be_ended_at_once() -> None:

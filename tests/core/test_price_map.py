@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from agentcore_metering.core.off_peak import off_peak_prices
 from agentcore_metering.core.price_entry import is_regional, tier_of
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.pricing import compute_amount
+from agentcore_metering.core.providers import get_provider
+from agentcore_metering.core.routing import find_route
 from agentcore_metering.core.types import ResponseFacts, TokenClass, Usage, UsageSource
 from tests.core.test_golden import PINNED
 from tests.fakes import NOON, make_target
@@ -26,7 +28,8 @@ def make_entry(provider: str = "openai", **more: Any) -> dict[str, Any]:
 
 
 def found_key(prices: PriceMap, provider: str, model: str, served: str | None = None) -> str | None:
-    target = make_target(provider=provider, request_model=model, litellm_model=model)
+    route = find_route(get_provider(provider), model)
+    target = make_target(provider=provider, request_model=route.request_model, litellm_model=route.litellm_model)
     price, reason = prices.explain(target, ResponseFacts(response_model=served), NOON)
     return reason if price else None
 
@@ -43,9 +46,12 @@ def found_key(prices: PriceMap, provider: str, model: str, served: str | None = 
         ("bedrock", "invoke/amazon.x", None, "amazon.x", "bedrock"),
         ("cohere", "command", None, "command", "cohere_chat"),
         ("amazon_nova", "micro", None, "amazon-nova/micro", "amazon_nova"),
-        ("perplexity", "perplexity/kimi", None, "perplexity/perplexity/kimi", "perplexity"),
+        ("perplexity", "perplexity/perplexity/kimi", None, "perplexity/perplexity/kimi", "perplexity"),
         ("azure_openai", "dep", "gpt-x", "azure/gpt-x", "azure"),
         ("moonshot", "kimi", "moonshot/kimi", "moonshot/kimi", "moonshot"),
+        ("openai", "groq/llama", None, "groq/llama", "groq"),
+        ("openai", "groq/llama", "llama-2026", "groq/llama-2026", "groq"),
+        ("openai", "azure/dep", "gpt-x", "azure/gpt-x", "azure"),
     ],
 )
 def test_model_is_found_under_its_key(provider: str, model: str, served: str | None, key: str, owner: str) -> None:
@@ -59,6 +65,11 @@ def test_model_is_found_under_its_key(provider: str, model: str, served: str | N
         ("azure_openai", "gpt-x", "gpt-x", "azure/gpt-x", "azure_ai"),
         ("anthropic", "gpt-x", None, "gpt-x", "openai"),
         ("openai_compatible", "gpt-x", "gpt-x", "gpt-x", "openai"),
+        ("openai_compatible", "groq/llama", "groq/llama", "groq/llama", "groq"),
+        ("agione", "groq/llama", "groq/llama", "groq/llama", "groq"),
+        ("openai", "groq/gpt-x", "gpt-x", "gpt-x", "openai"),
+        ("openai", "azure/gpt-x", None, "azure/gpt-x", "azure"),
+        ("openai", "litellm_proxy/gpt-x", "gpt-x", "gpt-x", "litellm_proxy"),
         ("openai", "gpt-x", None, "gpt-x", "openai_other"),
         ("", "gpt-x", None, "gpt-x", "openai"),
         ("openai", "gpt-x", None, "gpt-x", ""),
@@ -192,3 +203,15 @@ def test_the_live_map_has_the_pinned_prices(key: str) -> None:
     assert pinned is not None
     assert (live.unit_prices, live.currency) == (pinned.unit_prices, pinned.currency)
     assert pinned.per_unit.items() <= live.per_unit.items()
+
+
+def test_a_multiplied_price_is_exact_whatever_number_of_digits_the_host_computes_with() -> None:
+    entry = make_entry("anthropic", input_cost_per_token=1.2345678e-6, provider_specific_entry={"us": 1.1})
+    usage = Usage(input_tokens=1, source=UsageSource.PROVIDER, raw={"inference_geo": "us"})
+    target = make_target(provider="anthropic", request_model="m", litellm_model="anthropic/m")
+
+    with localcontext(prec=3):
+        price = make_map(m=entry).price_of(target, ResponseFacts(usage=usage), NOON)
+
+    assert price is not None
+    assert price.unit_prices[TokenClass.INPUT] == Decimal("0.00000135802458")

@@ -136,7 +136,9 @@ def test_price_map_gives_exact_list_prices_with_version() -> None:
         pytest.param(
             make_target(request_model="nobody-knows-me", litellm_model="openai/nobody-knows-me"), id="unknown-model"
         ),
-        pytest.param(make_target(provider="anthropic"), id="another-provider's-model"),
+        pytest.param(
+            make_target(provider="anthropic", litellm_model="anthropic/gpt-4o-mini"), id="another-provider's-model"
+        ),
     ],
 )
 def test_price_map_has_no_list_price(target: object) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agentcore_metering.core.providers import get_provider
-from agentcore_metering.core.routing import Route, find_route
+from agentcore_metering.core.providers import PROVIDERS, get_provider
+from agentcore_metering.core.routing import Route, called_provider, find_route
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,11 @@ from agentcore_metering.core.routing import Route, find_route
 )  # fmt: skip
 def test_find_route(provider: str, model: str, function: str, expected: Route) -> None:
     assert find_route(get_provider(provider), model, function) == expected
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "groq/llama-3.1-8b", "openai/gpt-4o", "a/b/c", "azure/x"])
+@pytest.mark.parametrize("provider", [*(one.id for one in PROVIDERS.values() if not one.is_gateway), "groq"])
+def test_the_called_provider_can_be_told_from_the_route_alone(provider: str, model: str) -> None:
+    route = find_route(get_provider(provider), model)
+
+    assert called_provider(get_provider(provider), route.litellm_model) == route.litellm_provider

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
+from agentcore_metering.core import alarms
 from agentcore_metering.core import deadline as deadline_module
 from agentcore_metering.core.deadline import deadline
 from agentcore_metering.core.lifecycle import Call
@@ -71,6 +73,93 @@ def test_the_deadline_begins_when_the_stream_is_first_read() -> None:
 
     assert len(list(stream)) == 3
     assert world.backend.arguments[1]["timeout"] > 170
+
+
+def test_a_stream_that_never_began_within_its_total_limit_is_not_asked_for_again() -> None:
+    world = World(ScriptedBackend())
+
+    def never_begins() -> Exception:
+        world.clock.advance(11)
+        return provider_error("APIConnectionError", message="reset by peer")
+
+    world.backend.script = [never_begins, CHUNKS]
+    stream = CompletionStream(make_call(world, timeout_s=180, total_timeout_s=10), lambda answer: answer)
+
+    with pytest.raises(Exception, match="reset by peer"):
+        list(stream)
+
+    assert len(world.backend.arguments) == 1
+    assert world.clock.slept_s == []
+
+
+def test_the_client_waits_no_longer_than_the_stream_may_take() -> None:
+    world = World(ScriptedBackend(CHUNKS))
+
+    list(CompletionStream(make_call(world, timeout_s=180, total_timeout_s=10), lambda answer: answer))
+
+    assert world.backend.arguments[0]["timeout"] == 10
+
+
+class _KeptAlive:
+    """A stream that says `chunks` and then nothing, until its connection is taken away; then it ends by `ending`."""
+
+    def __init__(self, *chunks: Any, ending: Exception | None = None) -> None:
+        self._chunks = chunks
+        self._ending = ending
+        self._was_cut = threading.Event()
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._chunks
+        assert self._was_cut.wait(30)
+        if self._ending is not None:
+            raise self._ending
+
+    def cut(self) -> None:
+        self._was_cut.set()
+
+
+@pytest.mark.parametrize("ending", [None, ConnectionResetError("by peer")], ids=["ends", "breaks"])
+def test_a_thread_that_reads_past_the_total_limit_has_its_connection_taken_away(ending: Exception | None) -> None:
+    world = World(ScriptedBackend(_KeptAlive(make_chunk("one"), ending=ending)))
+    stream = CompletionStream(make_call(world, timeout_s=9, total_timeout_s=0.01), lambda answer: answer)
+
+    with pytest.raises(TimeoutError, match=r"0.01 s \(stream_total_timeout_seconds\)"):
+        list(stream)
+
+    [record] = world.sink.records
+    assert (record.status, record.error_type) == (Status.FAILED, "TimeoutError")
+
+
+def test_a_stream_whose_time_is_over_before_there_is_a_connection_is_not_read() -> None:
+    world = World(ScriptedBackend())
+
+    class Unread:
+        def __iter__(self) -> Iterator[Any]:
+            raise AssertionError("nobody would end this")
+
+    def answered_late() -> Any:
+        world.clock.advance(11)
+        return Unread()
+
+    world.backend.script = [answered_late]
+    stream = CompletionStream(make_call(world, timeout_s=180, total_timeout_s=10), lambda answer: answer)
+
+    with pytest.raises(TimeoutError, match="stream_total_timeout_seconds"):
+        list(stream)
+
+    assert len(world.backend.closed) == 1
+
+
+@pytest.mark.parametrize("end", [list, lambda stream: (next(stream), stream.close())], ids=["read", "closed"])
+def test_a_stream_that_has_ended_leaves_no_alarm(end: Callable[[Any], object]) -> None:
+    before = set(alarms._keeper.alarms)
+    world = World(ScriptedBackend(CHUNKS))
+    stream = CompletionStream(make_call(world, total_timeout_s=1_000), lambda answer: answer)
+    assert alarms._keeper.alarms == before
+
+    end(stream)
+
+    assert alarms._keeper.alarms == before
 
 
 class _Silent:

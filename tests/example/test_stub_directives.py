@@ -55,6 +55,7 @@ def test_parse_directive_without_one_gives_the_default() -> None:
         ("[[stub: fail_times=2]]", "add key="),
         ("[[stub: status=500 refuse=1]]", "exclude each other"),
         ("[[stub: retry_after=7]]", "belong to an error"),
+        ("[[stub: keep_alive_s=1]]", "belongs to a silence"),
     ],
 )
 def test_parse_directive_that_makes_no_sense_is_refused(text: str, complaint: str) -> None:

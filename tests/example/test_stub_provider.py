@@ -153,10 +153,7 @@ def test_break_after_cuts_a_plain_answer_in_its_body(stub: StubProvider) -> None
 
 def test_hang_after_falls_silent_until_the_client_leaves(stub: StubProvider) -> None:
     with socket.create_connection(("127.0.0.1", stub.port), timeout=0.1) as connection:
-        message = {"role": "user", "content": directive(hang_after=1, text="abcd")}
-        body = json.dumps({"model": "gpt-4o", "stream": True, "messages": [message]})
-        head = f"POST /chat/completions HTTP/1.1\r\nhost: stub\r\ncontent-length: {len(body)}\r\n\r\n"
-        connection.sendall((head + body).encode())
+        ask_for_stream(connection, directive(hang_after=1, text="abcd"))
         received: list[bytes] = []
         with pytest.raises(TimeoutError):
             # An end of the stream would end the iteration, and no timeout would come.
@@ -164,6 +161,23 @@ def test_hang_after_falls_silent_until_the_client_leaves(stub: StubProvider) -> 
 
     assert b'"a"' in b"".join(received)
     assert stub.requests[0].outcome is Outcome.HANGING
+
+
+def test_keep_alive_sends_comments_into_the_silence(stub: StubProvider) -> None:
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=5) as connection:
+        ask_for_stream(connection, directive(hang_after=1, text="abcd", keep_alive_s=0.001))
+        received = b""
+        while received.count(b": still here\n\n") < 3:
+            received += connection.recv(65536)
+
+    assert b'"a"' in received
+    assert b'"b"' not in received
+
+
+def ask_for_stream(connection: socket.socket, content: str) -> None:
+    body = json.dumps({"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": content}]})
+    head = f"POST /chat/completions HTTP/1.1\r\nhost: stub\r\ncontent-length: {len(body)}\r\n\r\n"
+    connection.sendall((head + body).encode())
 
 
 def test_refuse_closes_without_an_answer(stub: StubProvider) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from agentcore_metering.adapters.django.secretbox import is_public
 from agentcore_metering.core.providers import PROVIDERS
 from agentcore_metering.core.request import litellm_params
 
@@ -28,7 +29,17 @@ def test_every_provider_says_what_it_needs(providers: dict[str, Any]) -> None:
     assert providers["openai"]["required"] == ["api_key"]
     assert providers["openai_compatible"]["required"] == ["api_key", "api_base"]
     assert {"request_timeout_seconds", "num_retries"} <= set(providers["openai"]["editable_params"])
+    assert {"stream_idle_timeout_seconds", "stream_total_timeout_seconds"} <= set(
+        providers["openai"]["editable_params"]
+    )
     assert {"api_version", "deployment"} <= set(providers["azure_openai"]["optional"])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_key_that_a_form_offers_can_be_stored_as_plain_text(providers: dict[str, Any], provider: str) -> None:
+    offered = {*providers[provider]["optional"], *providers[provider]["editable_params"]} - {"api_key"}
+
+    assert [key for key in sorted(offered) if not is_public(key, "1")] == []
 
 
 def test_models_have_mode_limits_and_exact_reference_prices(models: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -46,6 +46,16 @@ def test_prices_are_per_token_and_exact() -> None:
     assert (price.currency, price.source, price.version) == ("CNY", CostSource.OPERATOR, f"llm_price {row.pk}")
 
 
+def test_prices_are_exact_whatever_number_of_digits_the_host_computes_with() -> None:
+    make_price(input_per_1m=Decimal("12345.678901234567"))
+
+    with localcontext(prec=4):
+        price = make_prices().price_of(make_target(), ResponseFacts(), NOON)
+
+    assert price is not None
+    assert price.unit_prices[TokenClass.INPUT] == Decimal("0.012345678901234567")
+
+
 @pytest.mark.parametrize(
     ("fields", "is_found"),
     [
@@ -65,6 +75,39 @@ def test_a_price_fits_by_provider_pattern_and_time(fields: dict[str, Any], is_fo
     make_price(**fields)
 
     assert (make_prices().price_of(make_target(), SERVED, NOON) is not None) is is_found
+
+
+@pytest.mark.parametrize(
+    ("provider", "is_found"),
+    [("groq", True), ("openai", True), ("", True), ("mistral", False), ("azure_openai", False)],
+)
+def test_a_price_fits_by_the_provider_that_the_models_prefix_leads_to(provider: str, is_found: bool) -> None:
+    make_price("llama*", provider=provider)
+    target = make_target(provider="openai", request_model="llama-3", litellm_model="groq/llama-3")
+
+    assert (make_prices().price_of(target, ResponseFacts(), NOON) is not None) is is_found
+
+
+@pytest.mark.parametrize(
+    ("provider", "litellm_model", "is_found"),
+    [
+        ("openai", "azure/gpt-4o", True),
+        ("openai_compatible", "openai/azure/gpt-4o", False),
+        ("azure_openai", "azure/gpt-4o", True),
+    ],
+)
+def test_a_listed_providers_price_fits_under_its_own_id(provider: str, litellm_model: str, is_found: bool) -> None:
+    make_price("gpt-4o*", provider="azure_openai")
+    target = make_target(provider=provider, request_model="gpt-4o", litellm_model=litellm_model)
+
+    assert (make_prices().price_of(target, ResponseFacts(), NOON) is not None) is is_found
+
+
+def test_an_openai_price_is_not_a_gateways() -> None:
+    make_price(provider="openai")
+    target = make_target(provider="openai_compatible", litellm_model="openai/gpt-4o-mini")
+
+    assert make_prices().price_of(target, ResponseFacts(), NOON) is None
 
 
 def test_the_newest_price_in_force_wins() -> None:

@@ -86,6 +86,12 @@ def test_prices_of_azure_are_those_of_the_model_that_answers() -> None:
     assert quote["reason"] == "azure/gpt-4o-mini"
 
 
+def test_prices_of_a_model_with_another_providers_prefix_are_that_ones() -> None:
+    (quote, *_others) = run_json("metering_prices", "--model", "groq/llama-guard-3-8b", "--provider", "openai")
+
+    assert quote["reason"] == "groq/llama-guard-3-8b"
+
+
 def test_prices_by_the_second_are_shown() -> None:
     stdout, _ = run("metering_prices", "--model", "whisper-1", "--provider", "openai")
 

@@ -14,7 +14,7 @@ from agentcore_metering.adapters.django.persistence.rows import write_rows
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.pricing import price_attempt
 from agentcore_metering.core.types import AttemptRecord, CostStatus, ResponseFacts
-from agentcore_metering.core.usage import extract_usage
+from agentcore_metering.core.usage import extract_usage, tokens_by_class
 from agentcore_metering.delivery.codec import encode, read_lines
 from tests.core.test_golden import CASES, make_case_target, make_facts, make_prices
 from tests.django.persistence.test_rows import make_record
@@ -84,3 +84,19 @@ def test_a_row_of_older_code_has_no_prices() -> None:
     assert recomputed_amount(row) is None
     assert facts_of(row).usage.total_tokens == 15
     assert target_of(row).provider == ""
+
+
+def test_a_row_whose_parts_exceed_their_whole_has_no_tokens_below_zero() -> None:
+    row = LLMUsage(
+        model="openai/gpt-4o-mini",
+        prompt_tokens=100,
+        completion_tokens=5,
+        cached_tokens=80,
+        cache_write_tokens=50,
+        reasoning_tokens=9,
+    )
+
+    counts = tokens_by_class(facts_of(row).usage)
+
+    assert min(counts.values()) == 0
+    assert sum(counts.values()) == 105

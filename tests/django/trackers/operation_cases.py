@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,21 @@ class OperationCase:
 
     async def acall(self, text: str, **options: Any) -> Any:
         return await getattr(LLMTracker, f"a{self.function}")(**self.given(text), **self.options, **options)
+
+    def try_all(self, text: str, run: Callable[[Callable[[], Any]], Any]) -> None:
+        """The call in every way, whatever becomes of it."""
+        for options in ({}, {"stream": True}) if self.can_stream else ({},):
+            with suppress(Exception):
+                answer = self.call(text, **options)
+                list(answer if options else ())
+            with suppress(Exception):
+                run(lambda options=options: self._aread(text, options))
+
+    async def _aread(self, text: str, options: dict[str, Any]) -> None:
+        answer = await self.acall(text, **options)
+        if options:
+            async for _ in answer:
+                pass
 
 
 CASES = (
@@ -95,6 +111,27 @@ CASES = (
         options={"voice": "alloy"},
     ),
 )
+
+LOGGED = (
+    *CASES,
+    *(
+        OperationCase(
+            "call_and_track",
+            model,
+            "chat",
+            lambda text: {"messages": [{"role": "user", "content": text}]},
+            provider=provider,
+            can_stream=True,
+        )
+        for provider, model in (
+            ("openai", "gpt-4o-mini"),
+            ("anthropic", "claude-haiku-4-5"),
+            ("gemini", "gemini-2.5-flash"),
+            ("deepseek", "deepseek-chat"),
+        )
+    ),
+)
+"""All of them and chat at providers that LiteLLM calls in ways of its own: what they log is looked at."""
 
 BY_FUNCTION = {case.function: case for case in CASES}
 

@@ -10,12 +10,12 @@ from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from agentcore_metering.adapters.django import LLMTracker, runtime
-from agentcore_metering.adapters.django.models import LLMUsage
+from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
 from agentcore_metering.telemetry import semconv
 from example.stub_provider import StubProvider, directive
 from tests.django.builders import make_stub_config
 from tests.django.trackers import streaming_urls
-from tests.django.trackers.operation_cases import run
+from tests.django.trackers.operation_cases import BY_FUNCTION, run
 from tests.django.trackers.test_llm import PROVIDERS, assert_three_traces_agree, drain
 from tests.telemetry.recording import RecordedTelemetry
 
@@ -112,6 +112,58 @@ def test_a_silent_provider_does_not_keep_the_caller(
     assert row.status == "failed"
     assert len(stub.requests) == 1
     assert_three_traces_agree(telemetry)
+
+
+@pytest.mark.usefixtures("warm_litellm")
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("said", [0, 1], ids=["never-begins", "hangs"])
+@pytest.mark.parametrize(("provider", "model"), PROVIDERS)
+def test_a_provider_that_only_keeps_the_connection_alive_is_cut_by_the_total_limit(
+    stub: StubProvider, telemetry: RecordedTelemetry, provider: str, model: str, said: int, mode: str
+) -> None:  # fmt: skip
+    make_stub_config(stub, provider, model, config={"stream_total_timeout_seconds": 0.5, "num_retries": 3})
+    messages = [{"role": "user", "content": directive(hang_after=said, text="one two three four", keep_alive_s=0.02)}]
+
+    async def read() -> None:
+        async for _ in await LLMTracker.acall_and_track(messages=messages, stream=True):
+            pass
+
+    began_s = time.monotonic()
+    with pytest.raises(TimeoutError, match="stream_total_timeout_seconds"):
+        run(read) if mode == "async" else drain(LLMTracker.call_and_track(messages=messages, stream=True))
+
+    assert time.monotonic() - began_s < 10
+    row = LLMUsage.objects.get()
+    assert (row.status, row.error_type) == ("failed", "TimeoutError")
+    assert len(stub.requests) == 1
+    assert_three_traces_agree(telemetry)
+
+
+@pytest.mark.parametrize("function", [name for name, case in BY_FUNCTION.items() if case.can_stream])
+def test_other_functions_streams_are_cut_by_the_total_limit_too(stub: StubProvider, function: str) -> None:
+    case = BY_FUNCTION[function]
+    case.make_config(stub)
+    list(case.call(directive(text="warm up"), stream=True))
+    LLMConfig.objects.all().delete()
+    case.make_config(stub, stream_total_timeout_seconds=0.5)
+    text = directive(hang_after=1, text="one two three four", keep_alive_s=0.02)
+
+    with pytest.raises(TimeoutError, match="stream_total_timeout_seconds"):
+        list(case.call(text, stream=True))
+
+    assert LLMUsage.objects.filter(status="failed", error_type="TimeoutError").count() == 1
+
+
+def test_a_stream_that_was_cut_leaves_the_client_usable(stub: StubProvider) -> None:
+    # Enough for the second call on a busy machine: with another limit LiteLLM would take another client.
+    make_stub_config(stub, config={"stream_total_timeout_seconds": 2, "num_retries": 0})
+    silent = [{"role": "user", "content": directive(hang_after=1, text="one two", keep_alive_s=0.02)}]
+    spoken = [{"role": "user", "content": directive(text="one two")}]
+
+    with pytest.raises(TimeoutError):
+        drain(LLMTracker.call_and_track(messages=silent, stream=True))
+
+    assert "".join(text for _kind, text in LLMTracker.call_and_track(messages=spoken, stream=True)) == "one two"
 
 
 def test_an_idle_timeout_of_its_own_cuts_earlier_than_the_deadline(stub: StubProvider) -> None:

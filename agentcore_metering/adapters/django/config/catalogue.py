@@ -25,7 +25,17 @@ from agentcore_metering.core.providers import PROVIDERS, Provider
 
 __all__ = ["CAPABILITY_LABELS", "model_catalogue", "provider_catalogue"]
 
-OPTIONAL_KEYS = ("api_base", "model", "max_tokens", "temperature", "top_p", "request_timeout_seconds", "num_retries")
+OPTIONAL_KEYS = (
+    "api_base",
+    "model",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "request_timeout_seconds",
+    "stream_idle_timeout_seconds",
+    "stream_total_timeout_seconds",
+    "num_retries",
+)
 TOKENS_PER_PRICE = Decimal(1_000_000)
 LONG_CONTEXT_TOKENS = 128_000
 LOW_COST_PER_1M = Decimal("0.5")

@@ -11,6 +11,7 @@ from agentcore_metering.adapters.django.config.prices import TOKENS_PER_PRICE, O
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.pricing import unit_price_of
 from agentcore_metering.core.providers import get_provider, semconv_provider_name
+from agentcore_metering.core.routing import find_route
 from agentcore_metering.core.types import (
     ModelTarget,
     Operation,
@@ -84,16 +85,15 @@ def quotes(
 
 
 def _calls(provider: str, model: str, served: str | None) -> Iterator[tuple[ModelTarget, ResponseFacts]]:
-    litellm_name = get_provider(provider).litellm_name
-    bare = model.removeprefix(f"{litellm_name}/")
+    route = find_route(get_provider(provider), model)
     # Else nothing would be known of an Azure deployment, which is priced by the model that answers.
-    served = served or bare
+    served = served or route.request_model
     target = ModelTarget(
         operation=Operation.CHAT,
         provider=provider,
-        provider_name=semconv_provider_name(litellm_name),
-        request_model=bare,
-        litellm_model=f"{litellm_name}/{bare}",
+        provider_name=semconv_provider_name(route.litellm_provider),
+        request_model=route.request_model,
+        litellm_model=route.litellm_model,
     )
     for tier in _TIERS:
         for length in _PROMPT_LENGTHS:

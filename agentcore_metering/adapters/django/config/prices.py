@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fnmatch import fnmatchcase
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.models import LLMPrice
-from agentcore_metering.core.price_entry import tier_of, tier_word
+from agentcore_metering.core.price_entry import EXACT, tier_of, tier_word
+from agentcore_metering.core.providers import PROVIDERS, get_provider
+from agentcore_metering.core.routing import called_provider
 from agentcore_metering.core.types import CostSource, ModelTarget, Price, ResponseFacts, TokenClass
 
 __all__ = ["OperatorPrices"]
@@ -65,10 +67,9 @@ class OperatorPrices:
     def row_of(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> LLMPrice | None:
         """The row that `price_of` takes."""
         models = [model for model in (target.request_model, target.litellm_model, facts.response_model) if model]
+        providers = _providers(target)
         tier = tier_of(target, facts)
-        return next(
-            (row for row in self._rows if _fits(row, target.provider, models) and _holds(row, tier, facts, at)), None
-        )
+        return next((row for row in self._rows if _fits(row, providers, models) and _holds(row, tier, facts, at)), None)
 
 
 def _precedence(row: LLMPrice) -> tuple[object, ...]:
@@ -84,10 +85,19 @@ def _precedence(row: LLMPrice) -> tuple[object, ...]:
     )
 
 
-def _fits(row: LLMPrice, provider: str, models: Sequence[str]) -> bool:
+def _providers(target: ModelTarget) -> frozenset[str]:
+    """Whose prices may hold: any provider's, the configured one's, and those of the one that the model's prefix led to."""
+    configured = get_provider(target.provider)
+    called = called_provider(configured, target.litellm_model)
+    is_foreign = called != configured.litellm_name
+    others = [one.id for one in PROVIDERS.values() if one.litellm_name == called] if is_foreign else []
+    return frozenset({"", target.provider, *([called] if is_foreign else []), *others})
+
+
+def _fits(row: LLMPrice, providers: frozenset[str], models: Sequence[str]) -> bool:
     # Only the star is a wildcard: brackets stand in models' names.
     pattern = row.model_pattern.replace("[", "[[]").replace("?", "[?]")
-    return row.provider in ("", provider) and any(fnmatchcase(model, pattern) for model in models)
+    return row.provider in providers and any(fnmatchcase(model, pattern) for model in models)
 
 
 def _holds(row: LLMPrice, tier: str, facts: ResponseFacts, at: datetime) -> bool:
@@ -100,13 +110,15 @@ def _holds(row: LLMPrice, tier: str, facts: ResponseFacts, at: datetime) -> bool
 
 def _price(row: LLMPrice) -> Price:
     labels = (row.service_tier.strip("*"), f"above_{row.above_input_tokens}" if row.above_input_tokens else "")
-    return Price(
-        currency=row.currency,
-        unit_prices={
+    with localcontext(EXACT):
+        unit_prices = {
             token_class: getattr(row, column) / TOKENS_PER_PRICE
             for token_class, column in _COLUMNS.items()
             if getattr(row, column) is not None
-        },
+        }
+    return Price(
+        currency=row.currency,
+        unit_prices=unit_prices,
         source=CostSource.OPERATOR,
         version=f"llm_price {row.pk}",
         per_unit={

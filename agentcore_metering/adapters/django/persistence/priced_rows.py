@@ -14,6 +14,7 @@ from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.price_entry import is_regional
 from agentcore_metering.core.pricing import compute_amount
 from agentcore_metering.core.providers import get_provider, semconv_provider_name
+from agentcore_metering.core.routing import called_provider
 from agentcore_metering.core.types import (
     Cost,
     CostSource,
@@ -93,16 +94,20 @@ def recomputed_amount(row: LLMUsage) -> Decimal | None:
 
 
 def facts_of(row: LLMUsage) -> ResponseFacts:
-    """What the row says of its answer. A row of code that knows the older schema counts as counted by the provider."""
+    """What the row says of its answer. A row of code that knows the older schema counts as counted by the provider.
+
+    Parts of a row that another hand has made may be larger than their whole; they are cut to it, or there would be tokens below zero.
+    """
     details = row.usage_details or {}
     has_tokens = bool(row.prompt_tokens or row.completion_tokens)
     known = UsageSource.PROVIDER if has_tokens else UsageSource.NONE
     parts: dict[str, Any] = {name: int(details[name]) for name in _DETAILS if name in details}
+    cache_read_tokens = min(row.cached_tokens, row.prompt_tokens)
     usage = Usage(
         input_tokens=row.prompt_tokens,
         output_tokens=row.completion_tokens,
-        cache_read_tokens=min(row.cached_tokens, row.prompt_tokens),
-        cache_write_tokens=row.cache_write_tokens,
+        cache_read_tokens=cache_read_tokens,
+        cache_write_tokens=min(row.cache_write_tokens, row.prompt_tokens - cache_read_tokens),
         reasoning_tokens=min(row.reasoning_tokens, row.completion_tokens),
         source=UsageSource(row.usage_source) if row.usage_source else known,
         raw=row.usage_raw if isinstance(row.usage_raw, dict) else None,
@@ -123,7 +128,7 @@ def target_of(row: LLMUsage) -> ModelTarget:
     return ModelTarget(
         operation=Operation(row.operation) if row.operation in set(Operation) else Operation.CHAT,
         provider=provider,
-        provider_name=semconv_provider_name(get_provider(provider).litellm_name),
+        provider_name=semconv_provider_name(called_provider(get_provider(provider), row.model)),
         request_model=row.request_model or row.model.partition("/")[2] or row.model,
         litellm_model=row.model,
         is_streaming=row.is_streaming,

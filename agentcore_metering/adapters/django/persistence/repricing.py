@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Q
@@ -25,12 +25,11 @@ from agentcore_metering.adapters.django.persistence.priced_rows import (
     target_of,
 )
 from agentcore_metering.core.ports import PriceSource
+from agentcore_metering.core.price_entry import EXACT
 from agentcore_metering.core.pricing import price_attempt
 from agentcore_metering.core.types import Cost, CostSource, CostStatus
 
 __all__ = ["AuditSummary", "Plan", "RepriceSummary", "Selection", "audit", "reprice"]
-
-_EXACT = Context(prec=80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,4 +229,4 @@ def _stored(row: LLMUsage) -> Decimal | None:
 
 
 def _add(totals: dict[str, Decimal], currency: str, amount: Decimal) -> None:
-    totals[currency] = _EXACT.add(totals[currency], amount)
+    totals[currency] = EXACT.add(totals[currency], amount)

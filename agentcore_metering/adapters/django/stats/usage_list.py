@@ -29,6 +29,7 @@ _COPIED = (
     "cache_write_tokens",
     "reasoning_tokens",
     "usage_source",
+    "usage_details",
     "cost_currency",
     "cost_status",
     "cost_source",

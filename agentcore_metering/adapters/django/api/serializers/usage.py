@@ -36,6 +36,10 @@ class UsageItemSerializer(serializers.Serializer[Any]):
     cache_write_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
     usage_source = _text()
+    usage_details = serializers.DictField(
+        allow_null=True,
+        help_text="Tokens of classes with a price of their own, `units` that are no tokens, and what else the price depended on.",
+    )
     cost = serializers.FloatField(allow_null=True)
     cost_amount = serializers.CharField(allow_null=True, help_text="Exact decimal with 12 places.")
     cost_currency = serializers.CharField()

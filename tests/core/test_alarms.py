@@ -1,0 +1,74 @@
+"""Alarms: each at its time, none that was cancelled, one thread for all, a child's own."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from agentcore_metering.core.alarms import set_alarm
+from agentcore_metering.core.containment import contained_counts, reset
+
+WAIT_S = 30.0
+
+
+def test_alarms_go_off_in_the_order_of_their_times_whatever_the_order_in_which_they_were_set() -> None:
+    heard: list[str] = []
+    done = threading.Event()
+
+    set_alarm(0.05, lambda: (heard.append("late"), done.set()))
+    set_alarm(0.01, lambda: heard.append("early"))
+
+    assert done.wait(WAIT_S)
+    assert heard == ["early", "late"]
+
+
+def test_an_alarm_that_was_cancelled_does_not_go_off() -> None:
+    heard: list[str] = []
+    done = threading.Event()
+
+    cancelled = set_alarm(0.01, lambda: heard.append("cancelled"))
+    cancelled.cancel()
+    set_alarm(0.03, done.set)
+
+    assert done.wait(WAIT_S)
+    assert heard == []
+
+
+def test_work_that_fails_is_contained_and_the_next_is_done() -> None:
+    reset()
+    done = threading.Event()
+
+    set_alarm(0, lambda: 1 / 0)
+    set_alarm(0.01, done.set)
+
+    assert done.wait(WAIT_S)
+    assert contained_counts() == {"alarm": 1}
+    reset()
+
+
+def test_one_thread_serves_all_alarms() -> None:
+    done = threading.Barrier(2)
+    for _ in range(100):
+        set_alarm(1_000, lambda: None).cancel()
+    set_alarm(0, lambda: done.wait(WAIT_S))
+
+    done.wait(WAIT_S)
+
+    assert [thread.name for thread in threading.enumerate()].count("agentcore-metering-alarms") == 1
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_has_alarms_of_its_own() -> None:
+    parents = set_alarm(1_000, lambda: None)
+    child = os.fork()
+    if not child:
+        rang = threading.Event()
+        set_alarm(0, rang.set)
+        os._exit(0 if rang.wait(WAIT_S) else 1)
+    parents.cancel()
+
+    _pid, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
