@@ -12,6 +12,7 @@ from typing import Any
 from agentcore_metering.adapters.django.conf import deepseek_thinking_model_prefixes, metering_settings
 from agentcore_metering.adapters.django.config.cache import ConfigCache, PriceRefresher
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
+from agentcore_metering.adapters.django.outbound import OutboundGuard
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
 from agentcore_metering.adapters.django.persistence.reads import let_reads_wait_for
@@ -22,7 +23,7 @@ from agentcore_metering.core.lifecycle import CallServices
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.pricing import PriceBook
 from agentcore_metering.core.request import RequestPolicy
-from agentcore_metering.core.types import ModelConfig
+from agentcore_metering.core.types import ConfigScope, ModelConfig
 from agentcore_metering.delivery.stats import WriterStats
 from agentcore_metering.telemetry.attributes import CostConvention
 from agentcore_metering.telemetry.content import ContentMode, ContentPolicy
@@ -40,12 +41,19 @@ class Metering:
     configs: ConfigCache
     prices: PriceRefresher
     sink: Sink
+    outbound: OutboundGuard
 
     def resolve_config(
         self, user_id: Any, model_uuid: Any, *, strict_user_scope: bool, model_type: str = "llm"
     ) -> ModelConfig:
-        """The configuration for a call; see `config.resolver`. Side effect: the operator's prices are read anew where that is due."""
+        """The configuration for a call; see `config.resolver` and `outbound`, whose errors it raises.
+
+        Side effect: the operator's prices are read anew where that is due.
+        """
         config = self.configs.resolve(user_id, model_uuid, strict_user_scope=strict_user_scope, model_type=model_type)
+        # What stands in settings was written by the operator himself.
+        if config.scope is not ConfigScope.SETTINGS:
+            self.outbound.require_reachable(config.options)
         self.prices.refresh_if_due()
         return config
 
@@ -129,7 +137,7 @@ def _compose() -> Metering:
         prices=PriceBook([operator_prices, PriceMap()]),
         clock=SystemClock(),
     )
-    return Metering(services, ConfigCache(), PriceRefresher(operator_prices), sink)
+    return Metering(services, ConfigCache(), PriceRefresher(operator_prices), sink, OutboundGuard())
 
 
 def _observer() -> TelemetryObserver:
