@@ -14,6 +14,7 @@ from typing import Any
 __all__ = ["confine", "install", "release"]
 
 MAX_REDIRECTS = 5
+MARK = "agentcore_metering_confines_redirects"
 
 _is_confined: ContextVar[bool] = ContextVar("agentcore_metering_confined_redirects", default=False)
 
@@ -38,7 +39,7 @@ def install() -> None:
     # LiteLLM makes its clients in a dozen places, with redirects on and no parameter for it, so the class is where they meet.
     import httpx
 
-    if getattr(httpx.Client.send, "_is_confined", False):
+    if getattr(httpx.Client.send, MARK, False):
         return
     httpx.Client.send = _confining(httpx.Client.send)  # type: ignore[method-assign]
     httpx.AsyncClient.send = _aconfining(httpx.AsyncClient.send)  # type: ignore[method-assign]
@@ -58,7 +59,7 @@ def _confining(send: Any) -> Any:
             response = send(client, response.next_request, **options)
         return response
 
-    confined._is_confined = True  # type: ignore[attr-defined]  # the mark that `install` looks for
+    setattr(confined, MARK, True)
     return confined
 
 

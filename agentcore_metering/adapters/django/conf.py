@@ -270,7 +270,8 @@ _KEYS: Kind[tuple[str, ...]] = Kind(
 )
 _PREFIXES: Kind[tuple[str, ...]] = Kind(_texts, "a list of strings, or one string with commas between them")
 _ALLOWED_HOSTS: Kind[tuple[AllowedHost, ...]] = Kind(
-    _allowed_hosts, "a list of hosts (ollama, .svc.example), addresses or networks (10.0.0.0/8), each perhaps with a :port"
+    _allowed_hosts,
+    "a list of hosts (ollama, .svc.example), addresses or networks (10.0.0.0/8), each perhaps with a :port",
 )
 _CLASSES: Kind[tuple[str, ...]] = Kind(_dotted_paths, "a list of dotted paths of classes that can be imported")
 _RATE: Kind[str | None] = Kind(_rate, "None or a number of requests in a period, such as 10/min")
@@ -310,7 +311,7 @@ class MeteringSettings:
     ALLOWED_PRIVATE_HOSTS = Setting[tuple[AllowedHost, ...]]((), _ALLOWED_HOSTS)
     """Hosts and networks off the public Internet to which stored configurations may send calls. With DEBUG this machine is one of them."""
 
-    API_PERMISSION_CLASSES = Setting(("rest_framework.permissions.IsAdminUser",), _CLASSES)
+    API_PERMISSION_CLASSES = Setting[tuple[str, ...]](("rest_framework.permissions.IsAdminUser",), _CLASSES)
     """REST framework's permission classes of the admin API; all of them must agree."""
 
     TEST_RATE = Setting[str | None]("10/min", _RATE)

@@ -92,7 +92,9 @@ def _problem(url: str) -> str | None:
     if _is_listed(endpoint, allowed):
         return None
     if endpoint.ip is not None:
-        return None if is_public(endpoint.ip) or _has_network(endpoint.ip, endpoint.port, allowed) else _private(endpoint)
+        return (
+            None if is_public(endpoint.ip) or _has_network(endpoint.ip, endpoint.port, allowed) else _private(endpoint)
+        )
     if not is_local_name(endpoint.host) or any(entry.network for entry in allowed):
         # With networks listed, what a local name resolves to decides when it is called.
         return None
@@ -110,9 +112,7 @@ def _private(endpoint: Endpoint) -> str:
 class OutboundGuard:
     """Says at each call whether its configuration leads to where it may. Remembers answers of DNS for 30 seconds. Safe for threads."""
 
-    def __init__(
-        self, resolve: Resolver | None = None, monotonic_s: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, resolve: Resolver | None = None, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._resolve = resolve or _resolve
         self._monotonic_s = monotonic_s
         self._resolved: dict[tuple[str, int], tuple[float, tuple[IPAddress, ...]]] = {}
@@ -168,10 +168,16 @@ def _resolve(host: str, port: int) -> tuple[IPAddress, ...]:
 @lru_cache(maxsize=1)
 def _vendor_hosts() -> frozenset[str]:
     """The hosts of the listed providers' public endpoints: known to be public, so DNS is not asked for them."""
-    return frozenset(filter(None, (urlsplit(provider.public_api_base or "").hostname for provider in PROVIDERS.values())))
+    return frozenset(
+        filter(None, (urlsplit(provider.public_api_base or "").hostname for provider in PROVIDERS.values()))
+    )
 
 
-_ON_THIS_MACHINE = (AllowedHost(name="localhost"), AllowedHost(network=ip_network("127.0.0.0/8")), AllowedHost(network=ip_network("::1/128")))
+_ON_THIS_MACHINE = (
+    AllowedHost(name="localhost"),
+    AllowedHost(network=ip_network("127.0.0.0/8")),
+    AllowedHost(network=ip_network("::1/128")),
+)
 
 
 def _allowed() -> tuple[AllowedHost, ...]:

@@ -17,12 +17,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.config.masking import has_mask, has_secret, unmasked
+from agentcore_metering.adapters.django.config.masking import has_mask, unmasked
 from agentcore_metering.adapters.django.config.shape import require_sound
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.places import place_of
-from agentcore_metering.adapters.django.secretbox import is_public
+from agentcore_metering.adapters.django.secretbox import has_secret, is_public
 from agentcore_metering.core.errors import InvalidField
 from agentcore_metering.core.providers import get_provider
 
