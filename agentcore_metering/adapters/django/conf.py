@@ -82,7 +82,7 @@ class AllowedHost:
         except ValueError:
             pass
         name = host.removeprefix("*")
-        if not _HOST_NAME.match(name) or not 0 < (port or 1) < 65536:
+        if not _HOST_NAME.match(name) or (port is not None and not 0 < port < 65536):
             raise ValueError(text)
         return cls(name=name, port=port)
 

@@ -134,7 +134,7 @@ def _treat(
     report.sealed += 1
     if not is_dry_run:
         # The plain manager: sealing changes nothing that the trail of configurations is about, and a cached copy stays right.
-        rows = models.QuerySet(model, using=using).filter(pk=row.pk)
+        rows: models.QuerySet[Any] = models.QuerySet(model, using=using).filter(pk=row.pk)
         rows.update(config=stored_form(_opened(row), row))
 
 
