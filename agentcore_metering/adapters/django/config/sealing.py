@@ -166,11 +166,10 @@ def _locked(model: type[models.Model], using: str, pks: list[Any]) -> list[Any]:
 def _finding(row: Any) -> Finding:
     uuid, stored = str(row.uuid), _stored(row)
     plain = split_secrets({key: value for key, value in stored.items() if key != SEALED_KEY})[1]
-    sealed = stored.get(SEALED_KEY)
-    if sealed is None:
+    if SEALED_KEY not in stored:
         state = SecretState.PLAIN if any(has_secret(value) for value in plain.values()) else SecretState.NONE
         return Finding(row.pk, uuid, state)
-    opened = _opened(row)
+    sealed, opened = stored[SEALED_KEY], _opened(row)
     if isinstance(opened, UnreadableConfig):
         return Finding(row.pk, uuid, SecretState.UNREADABLE, _key_id(sealed), opened.reason)
     key_id = key_id_of(str(sealed))

@@ -11,7 +11,7 @@ from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.conf import AUTH_USER_MODEL
-from agentcore_metering.adapters.django.fields import EncryptedConfigField, open_for
+from agentcore_metering.adapters.django.fields import EncryptedConfigField, UnreadableConfig, open_for
 from agentcore_metering.adapters.django.models.changes import ChangeNotingModel
 from agentcore_metering.adapters.django.models.config_change import LLMConfigChange, changed_keys
 from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, ConfigQuerySet
@@ -139,10 +139,14 @@ class LLMConfig(ChangeNotingModel):
         refusal = refusal_of(new)
         if problem := refusal_of_text(new) or (refusal and refusal[1]):
             raise ValidationError(problem)
-        if stored is not None and place_of(stored.provider, known) != place_of(self.provider, self.config):
+        if stored is not None and place_of(stored.provider, known) != place_of(self.provider, dict(self.config)):
             self._leave_out_stored_secrets(known)
 
     def _leave_out_stored_secrets(self, known: dict[str, Any]) -> None:
+        if isinstance(self.config, UnreadableConfig):
+            raise ValidationError(
+                _("The secrets of this configuration cannot be opened, so they cannot be sent elsewhere.")
+            )
         self.config = {
             key: value
             for key, value in self.config.items()
