@@ -27,7 +27,6 @@ from agentcore_metering.core.addresses import (
     is_public,
     parse_endpoint,
 )
-from agentcore_metering.core.errors import EndpointRefused
 from agentcore_metering.core.providers import PROVIDERS
 
 __all__ = ["SETTING", "OutboundGuard", "addresses_in", "refusal_of", "refusal_of_text"]
@@ -117,30 +116,31 @@ class OutboundGuard:
         self._monotonic_s = monotonic_s
         self._resolved: dict[tuple[str, int], tuple[float, tuple[IPAddress, ...]]] = {}
 
-    def require_reachable(self, options: Mapping[str, Any]) -> None:
-        """Nothing, where every address in `options` is a public or a listed one. May ask DNS.
+    def refusal(self, options: Mapping[str, Any]) -> str | None:
+        """Why calls by a configuration of these `options` are refused, or None where they are not. May ask DNS.
 
-        Raises:
-            EndpointRefused: one is not. No address that a name resolves to is in the text.
+        A text and no exception, whose frames would hold the secrets. No address that a name resolves to is in it.
         """
         for key, url in addresses_in(options):
-            self._require_address(key, url)
+            if problem := self._problem(url):
+                return f"{key} of this configuration is refused. {problem}"
         for key in REGION_KEYS:
             region = options.get(key)
             if region and not (isinstance(region, str) and _REGION.match(region)):
-                raise EndpointRefused(f"{key} of this configuration is no region: letters, digits and dashes only.")
+                return f"{key} of this configuration is no region: letters, digits and dashes only."
+        return None
 
-    def _require_address(self, key: str, url: str) -> None:
+    def _problem(self, url: str) -> str | None:
         try:
             endpoint = parse_endpoint(url)
         except UnusableAddress as error:
-            raise EndpointRefused(f"{key} of this configuration {error}; correct it.") from None
+            return f"The address {error}; correct it."
         allowed = _allowed()
         if _is_listed(endpoint, allowed):
-            return
+            return None
         ips = (endpoint.ip,) if endpoint.ip is not None else self._addresses_of(endpoint)
-        if not all(is_public(ip) or _has_network(ip, endpoint.port, allowed) for ip in ips):
-            raise EndpointRefused(f"{key} of this configuration is refused: {_private(endpoint)}")
+        is_fine = all(is_public(ip) or _has_network(ip, endpoint.port, allowed) for ip in ips)
+        return None if is_fine else _private(endpoint)
 
     def _addresses_of(self, endpoint: Endpoint) -> tuple[IPAddress, ...]:
         if endpoint.host in _vendor_hosts():

@@ -18,6 +18,7 @@ from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
 from agentcore_metering.adapters.django.persistence.reads import let_reads_wait_for
 from agentcore_metering.core import dropped
 from agentcore_metering.core.clock import SystemClock
+from agentcore_metering.core.errors import EndpointRefused
 from agentcore_metering.core.gateway import LiteLLMBackend
 from agentcore_metering.core.lifecycle import CallServices
 from agentcore_metering.core.price_map import PriceMap
@@ -52,8 +53,8 @@ class Metering:
         """
         config = self.configs.resolve(user_id, model_uuid, strict_user_scope=strict_user_scope, model_type=model_type)
         # What stands in settings was written by the operator himself.
-        if config.scope is not ConfigScope.SETTINGS:
-            self.outbound.require_reachable(config.options)
+        if config.scope is not ConfigScope.SETTINGS and (refusal := self.outbound.refusal(config.options)):
+            raise EndpointRefused(refusal)
         self.prices.refresh_if_due()
         return config
 

@@ -11,7 +11,7 @@ from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.conf import AUTH_USER_MODEL
-from agentcore_metering.adapters.django.fields import EncryptedConfigField, UnreadableConfig, open_for
+from agentcore_metering.adapters.django.fields import EncryptedConfigField, UnreadableConfig, open_for, stored_form
 from agentcore_metering.adapters.django.models.changes import ChangeNotingModel
 from agentcore_metering.adapters.django.models.config_change import LLMConfigChange, changed_keys
 from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, ConfigQuerySet
@@ -158,6 +158,19 @@ class LLMConfig(ChangeNotingModel):
                 _("The provider, its address, headers or route changed, so enter these again: %(keys)s."),
                 params={"keys": ", ".join(missing)},
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, and so for caches: the secrets are sealed there too."""
+        state = super().__getstate__()
+        if isinstance(state.get("config"), dict):
+            state["config"] = dict(stored_form(state["config"], self))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if isinstance(self.__dict__.get("config"), dict):
+            field = EncryptedConfigField()
+            self.config = open_for(field.to_python(dict(self.__dict__["config"])), self)
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> Self:
