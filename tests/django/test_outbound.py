@@ -324,6 +324,16 @@ def test_configuration_in_settings_is_the_operators_own(settings: Settings) -> N
 
 
 @pytest.mark.django_db
+def test_backend_of_a_test_may_stand_for_any_host() -> None:
+    make_config(config={"model": "m", "api_key": KEY, "api_base": "http://10.0.0.5:8000/v1"})
+
+    with runtime.services_replaced(backend=object()) as metering:
+        assert metering.resolve_config(None, None, strict_user_scope=False).options["model"] == "m"
+    with pytest.raises(EndpointRefused):
+        runtime.get_metering().resolve_config(None, None, strict_user_scope=False)
+
+
+@pytest.mark.django_db
 def test_form_of_a_host_is_told(settings: Settings) -> None:
     row = make_config()
     row.config["api_base"] = "http://10.0.0.5/"

@@ -100,7 +100,7 @@ def test_redirects_without_end_end() -> None:
     with listening(lambda path: (307, {"Location": f"{path}x"}, b"")) as outer:
         make_config(config=options("openai", outer.base))
 
-        with pytest.raises(Exception, match="307|redirect|Redirect|APIError|Error"):
+        with pytest.raises(Exception, match="litellm"):
             call("sync")
 
     assert len(outer.requests) == 6  # the first one and MAX_REDIRECTS
