@@ -1,5 +1,7 @@
 """Addresses that a stored configuration must not be called at, in every spelling that some client or resolver reads as such."""
 
+# ruff: noqa: RUF001 - the spellings are what this is about
+
 from __future__ import annotations
 
 HOSTILE = (

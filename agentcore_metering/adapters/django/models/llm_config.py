@@ -167,7 +167,7 @@ class LLMConfig(ChangeNotingModel):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[misc]  # Django's class has it, its stubs do not
         if isinstance(self.__dict__.get("config"), dict):
             field = EncryptedConfigField()
             self.config = open_for(field.to_python(dict(self.__dict__["config"])), self)
