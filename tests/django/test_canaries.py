@@ -240,17 +240,6 @@ def debug_output(_running_stub: StubProvider) -> dict[str, str]:
     return {"stdout": process.stdout, "stderr": process.stderr}
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        pytest.param(
-            form,
-            marks=pytest.mark.xfail(strict=False, reason="needs the masking of LiteLLM's own loggers")
-            if form in ("hex", "base64")
-            else (),
-        )
-        for form in CANARIES
-    ],
-)
+@pytest.mark.parametrize("form", CANARIES)
 def test_process_with_litellms_debug_log(form: str, debug_output: dict[str, str]) -> None:
     assert leaks(debug_output, CANARIES[form]) == []
