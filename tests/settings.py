@@ -84,6 +84,8 @@ TEMPLATES = [
     },
 ]
 STATIC_URL = "static/"
+# The stub provider listens on this machine.
+AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS = ["127.0.0.0/8"]
 # Nothing that the suite seals outlives it.
 SILENCED_SYSTEM_CHECKS = ["agentcore_metering.W002"]
 # PBKDF2 makes every basic-auth request cost as much as a whole test.

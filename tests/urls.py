@@ -1,4 +1,4 @@
-"""A host project's URLs: ours under its own prefix, and Django's admin."""
+"""A host project's URLs: ours under its own prefixes, and Django's admin."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("api/v1/admin/", include("agentcore_metering.adapters.django.urls")),
+    path("api/v1/me/", include("agentcore_metering.adapters.django.user_urls")),
     path("admin/", admin.site.urls),
 ]

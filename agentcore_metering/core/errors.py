@@ -6,6 +6,7 @@ MeteringError
  +-- ConfigError             (ValueError)  a configuration cannot be used
  |    +-- ConfigNotFound                   no configuration where one was looked for
  |    +-- SecretUnavailable                its secret cannot be decrypted
+ |    +-- EndpointRefused                  it leads to a host that calls may not go to
  +-- UnusableAnswer          (ValueError)  the provider answered, and billed, but not usably
  |    +-- EmptyResponse                    no text and no tool call
  |    +-- InvalidJSON                      not a JSON object, after every attempt
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigError",
     "ConfigNotFound",
     "EmptyResponse",
+    "EndpointRefused",
     "InvalidField",
     "InvalidJSON",
     "LLMProviderError",
@@ -73,6 +75,12 @@ class SecretUnavailable(ConfigError):
     """A stored secret cannot be decrypted with the keys at hand, or belongs to another row."""
 
     code = "secret_unavailable"
+
+
+class EndpointRefused(ConfigError):
+    """A stored configuration leads to a host that is not public, and that the host project has not listed."""
+
+    code = "endpoint_refused"
 
 
 class UnusableAnswer(MeteringError, ValueError):

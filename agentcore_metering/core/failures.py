@@ -6,7 +6,7 @@ a message: LiteLLM, the SDKs under it and HTTP clients each have their own class
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -17,6 +17,9 @@ from agentcore_metering.core.payload import read
 from agentcore_metering.core.types import Failure, FailureKind
 
 __all__ = ["classify", "scrub_exception"]
+
+MAX_DEPTH = 6
+"""Levels of an exception's attributes that are looked at for secrets."""
 
 _BY_CLASS_NAME: dict[str, FailureKind] = {
     "AuthenticationError": FailureKind.INVALID_API_KEY,
@@ -113,11 +116,35 @@ def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
     if has_form(str(exc), forms):
         exc.args = tuple(redact(arg, known) if isinstance(arg, str) else arg for arg in exc.args)
     for name, value in list(vars(exc).items()):
-        if isinstance(value, str) and has_form(value, forms):
-            setattr(exc, name, redact(value, known))
+        masked = _masked(value, known, forms)
+        if masked is not value:
+            setattr(exc, name, masked)
     exc.__traceback__ = None
     exc.__cause__ = None
     exc.__context__ = None
+
+
+def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth: int = 0) -> Any:
+    """`value` without the secrets, itself where it has none; headers, also those of a response and its request, are masked in place."""
+    if isinstance(value, str):
+        return redact(value, secrets) if has_form(value, forms) else value
+    if depth >= MAX_DEPTH:
+        return value
+    if isinstance(value, dict):
+        masked = {key: _masked(item, secrets, forms, depth + 1) for key, item in value.items()}
+        return masked if any(masked[key] is not value[key] for key in value) else value
+    if isinstance(value, list):
+        items = [_masked(item, secrets, forms, depth + 1) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if isinstance(value, MutableMapping):
+        for key, item in list(value.items()):
+            value[key] = _masked(item, secrets, forms, depth + 1)
+    # httpx keeps both for underscored names too, and raises for a request that there is not.
+    for name in ("headers", "_request"):
+        part = getattr(value, name, None)
+        if part is not None:
+            _masked(part, secrets, forms, depth + 1)
+    return value
 
 
 def _kind(exc: BaseException) -> FailureKind:

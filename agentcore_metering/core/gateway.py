@@ -25,6 +25,7 @@ from typing import Any
 from agentcore_metering.core.errors import MissingExtra
 from agentcore_metering.core.event_loops import forget_dead_clients
 from agentcore_metering.core.log_masking import install_filter
+from agentcore_metering.core.redirects import install as install_redirect_guard
 from agentcore_metering.core.stream_layers import connections, keeping_events, layers
 
 __all__ = ["LiteLLMBackend", "import_litellm", "price_entries", "price_entry", "price_map_version", "provider_of"]
@@ -62,6 +63,7 @@ def _litellm() -> ModuleType:
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
     install_filter()
+    install_redirect_guard()
     if find_spec("mcp") is None:
         _stand_in_for_mcp_handler()
     module: ModuleType = litellm

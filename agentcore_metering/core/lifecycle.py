@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from agentcore_metering.core import redirects
 from agentcore_metering.core.containment import contained
 from agentcore_metering.core.log_masking import remember_secrets
 from agentcore_metering.core.nesting import metered
@@ -277,23 +278,29 @@ class Attempt:
 
 
 class _Activation:
-    """An observation's activation, whose own failures are contained, marked as metered. A stream enters one for each of its chunks."""
+    """An observation's activation, whose own failures are contained, in a context that is marked as metered and keeps redirects to their host.
 
-    __slots__ = ("_observation", "_scope", "_section")
+    A stream enters one for each of its chunks.
+    """
+
+    __slots__ = ("_observation", "_scope", "_section", "_was_confined")
 
     def __init__(self, observation: CallObservation) -> None:
         self._observation = observation
         self._scope: AbstractContextManager[None] | None = None
         self._section = metered()
+        self._was_confined = False
 
     def __enter__(self) -> None:
         self._section.__enter__()
+        self._was_confined = redirects.confine()
         with contained("telemetry"):
             scope = self._observation.activate()
             scope.__enter__()
             self._scope = scope
 
     def __exit__(self, *_exception: object) -> None:
+        redirects.release(self._was_confined)
         self._section.__exit__()
         if self._scope is not None:
             with contained("telemetry"):

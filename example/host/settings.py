@@ -29,6 +29,9 @@ INSTALLED_APPS = [
 ]
 # ... where its journal lies, and, where secrets shall not hang on SECRET_KEY, keys of their own, newest first.
 AGENTCORE_METERING_SPOOL_DIR = DATA_DIR / "spool"  # on a disk that outlives the process
+AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS = [
+    "127.0.0.1"
+]  # the stub provider; stored configurations lead to public hosts otherwise
 AGENTCORE_METERING_ENCRYPTION_KEYS = os.environ.get("EXAMPLE_ENCRYPTION_KEYS", "")
 
 DATABASES = {

@@ -16,6 +16,7 @@ settings.configure(
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     SECRET_KEY="x" * 50,
     USE_TZ=True,
+    AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS=["127.0.0.1"],
 )
 """
 

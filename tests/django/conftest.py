@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from agentcore_metering.adapters.django import runtime
+from agentcore_metering.adapters.django import outbound, runtime
 from agentcore_metering.core import containment
 from agentcore_metering.telemetry.observer import TelemetryObserver
 from example.stub_provider import StubProvider
@@ -24,6 +24,12 @@ def _fresh_meter() -> Iterator[None]:
     yield
     runtime.reset()
     assert containment.contained_counts() == {}, "metering hid an error of its own"
+
+
+@pytest.fixture(autouse=True)
+def _no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts of configurations are not looked up: a test that is about their addresses brings a resolver of its own."""
+    monkeypatch.setattr(outbound, "_resolve", lambda _host, _port: ())
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from django.test import override_settings
 
 from agentcore_metering.adapters.django import migrations
 from agentcore_metering.adapters.django.checks import REFERENCE_MIGRATIONS
+from agentcore_metering.adapters.django.config import sealing
 from agentcore_metering.adapters.django.fields import ExactSum
 from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage, LLMUsageSeries
 from agentcore_metering.core.errors import SecretUnavailable
@@ -113,27 +114,63 @@ def test_rows_from_before_the_columns_do_not_claim_to_know_them(migrate: Migrate
     assert new.recorded_at is not None
 
 
-def test_plain_keys_stay_readable_and_sealed_ones_are_opened_on_the_way_back(migrate: Migrate) -> None:
+def stored_configs() -> list[dict[str, Any]]:
+    """The configurations as they lie in the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CAST(config AS text) FROM agentcore_metering_llm_config ORDER BY id")
+        return [json.loads(text) for (text,) in cursor.fetchall()]
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+def test_plain_keys_are_sealed_unless_deferred_stay_readable_and_are_plain_on_the_way_back(
+    migrate: Migrate, is_deferred: bool
+) -> None:
     old = migrate(AT_0020)
     old.get_model(APP, "LLMConfig").objects.create(scope="global", config={"model": "m", "api_key": "sk-before"})
 
-    migrate(OWN[-1])
+    with override_settings(AGENTCORE_METERING_DEFER_ENCRYPTION=is_deferred):
+        migrate(OWN[-1])
     LLMConfig.objects.create(scope="global", config={"model": "m", "api_key": "sk-after"})
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT CAST(config AS text) FROM agentcore_metering_llm_config ORDER BY id")
-        before, after = (json.loads(text) for (text,) in cursor.fetchall())
+    before, after = stored_configs()
 
     assert [config["api_key"] for config in LLMConfig.objects.values_list("config", flat=True)] == [
         "sk-before",
         "sk-after",
     ]
-    assert before == {"model": "m", "api_key": "sk-before"}
+    assert set(before) == ({"model", "api_key"} if is_deferred else {"model", "__secrets__"})
     assert set(after) == {"model", "__secrets__"}
 
     old = migrate(AT_0020)
 
-    configs = old.get_model(APP, "LLMConfig").objects.order_by("id").values_list("config", flat=True)
-    assert list(configs) == [{"model": "m", "api_key": "sk-before"}, {"model": "m", "api_key": "sk-after"}]
+    assert stored_configs() == [{"model": "m", "api_key": "sk-before"}, {"model": "m", "api_key": "sk-after"}]
+
+
+def test_sealing_of_plain_keys_goes_on_where_it_was_stopped(migrate: Migrate, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = migrate(AT_0020).get_model(APP, "LLMConfig")
+    for number in range(5):
+        model.objects.create(scope="global", config={"api_key": f"sk-{number}"})
+    real_form = sealing.stored_form
+    done: list[Any] = []
+
+    def form_that_dies(config: Any, row: Any) -> Any:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(row)
+        return real_form(config, row)
+
+    monkeypatch.setattr(sealing, "stored_form", form_that_dies)
+    monkeypatch.setattr(sealing.seal_rows, "__kwdefaults__", {**sealing.seal_rows.__kwdefaults__, "batch_size": 2})
+    with pytest.raises(KeyboardInterrupt):
+        migrate(OWN[-1])
+    assert ["api_key" in config for config in stored_configs()] == [False, False, True, True, True]
+
+    monkeypatch.setattr(sealing, "stored_form", real_form)
+    migrate(OWN[-1])
+
+    assert not any("api_key" in config for config in stored_configs())
+    assert [row.config["api_key"] for row in LLMConfig.objects.order_by("id")] == [
+        f"sk-{number}" for number in range(5)
+    ]
 
 
 def test_way_back_stops_at_a_secret_that_cannot_be_opened(migrate: Migrate) -> None:

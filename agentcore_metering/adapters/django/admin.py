@@ -14,10 +14,24 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.config.masking import masked
-from agentcore_metering.adapters.django.models import LLMConfig, LLMCostChange, LLMPrice, LLMUsage, MeteringConfig
+from agentcore_metering.adapters.django.models import (
+    LLMConfig,
+    LLMConfigChange,
+    LLMCostChange,
+    LLMPrice,
+    LLMUsage,
+    MeteringConfig,
+)
 from agentcore_metering.adapters.django.trace_links import trace_url
 
-__all__ = ["LLMConfigAdmin", "LLMCostChangeAdmin", "LLMPriceAdmin", "LLMUsageAdmin", "MeteringConfigAdmin"]
+__all__ = [
+    "LLMConfigAdmin",
+    "LLMConfigChangeAdmin",
+    "LLMCostChangeAdmin",
+    "LLMPriceAdmin",
+    "LLMUsageAdmin",
+    "MeteringConfigAdmin",
+]
 
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
@@ -100,6 +114,16 @@ class LLMConfigAdmin(ReadOnlyAdmin):
     def shown_config(self, config: LLMConfig) -> Any:
         """The configuration with its secrets masked."""
         return masked(config.config)
+
+
+@admin.register(LLMConfigChange)
+class LLMConfigChangeAdmin(ReadOnlyAdmin):
+    """Who changed which keys of which configuration."""
+
+    list_display = ("changed_at", "config_uuid", "action", "keys", "owner_id", "actor_name", "actor_id", "via")
+    list_filter = ("action", "via")
+    search_fields = ("=config_uuid", "=actor_id", "actor_name")
+    show_full_result_count = False
 
 
 @admin.register(LLMPrice)

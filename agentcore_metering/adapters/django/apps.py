@@ -17,7 +17,12 @@ class AgentcoreMeteringConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks; instrument LiteLLM, and begin to import it in the background, where the settings ask for either."""
         # The import is the registration, and checks may import models, which only now are loaded.
-        from agentcore_metering.adapters.django import checks, deployment_checks, telemetry_checks  # noqa: F401
+        from agentcore_metering.adapters.django import (  # noqa: F401
+            checks,
+            deployment_checks,
+            secret_checks,
+            telemetry_checks,
+        )
         from agentcore_metering.adapters.django.conf import metering_settings
         from agentcore_metering.adapters.django.preload import preload_if_wanted
 

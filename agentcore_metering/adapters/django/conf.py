@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 from urllib.parse import urlsplit
@@ -21,6 +24,7 @@ from agentcore_metering.core.request import THINKING_OFF_PREFIXES
 
 __all__ = [
     "AUTH_USER_MODEL",
+    "AllowedHost",
     "MeteringSettings",
     "Setting",
     "database_identity",
@@ -54,6 +58,46 @@ class Kind(NamedTuple, Generic[T]):
     """What a right value is, for the error message."""
     is_secret: bool = False
     """Whether the value seen must stay out of the error message."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHost:
+    """One entry of AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS: a name, or a network."""
+
+    name: str = ""
+    """A host in lower case; with a dot in front, every host below that domain."""
+    network: IPv4Network | IPv6Network | None = None
+    port: int | None = None
+    """None: every port."""
+
+    @classmethod
+    def parse(cls, text: str) -> AllowedHost:
+        """The entry that `text` is; ValueError where it is none."""
+        host, port = text.strip().lower(), None
+        found = _HOST_AND_PORT.match(host)
+        if found:
+            host, port = found["host"].strip("[]"), int(found["port"])
+        try:
+            return cls(network=ip_network(host), port=port)
+        except ValueError:
+            pass
+        name = host.removeprefix("*")
+        if not _HOST_NAME.match(name) or (port is not None and not 0 < port < 65536):
+            raise ValueError(text)
+        return cls(name=name, port=port)
+
+    def has_name(self, host: str, port: int) -> bool:
+        """Whether this is the host by name."""
+        is_it = host.endswith(self.name) if self.name.startswith(".") else host == self.name
+        return self.network is None and is_it and self.port in (None, port)
+
+    def has_ip(self, ip: IPv4Address | IPv6Address, port: int) -> bool:
+        """Whether the address is in this network."""
+        return self.network is not None and ip in self.network and self.port in (None, port)
+
+
+_HOST_AND_PORT = re.compile(r"\A(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>[0-9]{1,5})\Z")
+_HOST_NAME = re.compile(r"\A\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\Z")
 
 
 class Setting(Generic[T]):
@@ -112,6 +156,33 @@ def _texts(value: Any) -> tuple[str, ...]:
         value = value.split(",")
     stripped = (_instance(item, str).strip() for item in _instance(value, (list, tuple)))
     return tuple(item for item in stripped if item)
+
+
+@lru_cache(maxsize=8)
+def _allowed_host(text: str) -> AllowedHost:
+    return AllowedHost.parse(text)
+
+
+def _allowed_hosts(value: Any) -> tuple[AllowedHost, ...]:
+    return tuple(_allowed_host(text) for text in _texts(value))
+
+
+def _dotted_paths(value: Any) -> tuple[str, ...]:
+    paths = _texts(value)
+    if not paths:
+        raise ValueError(value)
+    for path in paths:
+        try:
+            import_string(path)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
+    return paths
+
+
+def _rate(value: Any) -> str | None:
+    if value is not None and not re.fullmatch(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)", value):
+        raise ValueError(value)
+    return value  # type: ignore[no-any-return]  # None or a text, as checked
 
 
 def _llm(value: Any) -> dict[str, Any] | None:
@@ -198,6 +269,12 @@ _KEYS: Kind[tuple[str, ...]] = Kind(
     _texts, "a list of strings, newest first, or one string with commas between them", is_secret=True
 )
 _PREFIXES: Kind[tuple[str, ...]] = Kind(_texts, "a list of strings, or one string with commas between them")
+_ALLOWED_HOSTS: Kind[tuple[AllowedHost, ...]] = Kind(
+    _allowed_hosts,
+    "a list of hosts (ollama, .svc.example), addresses or networks (10.0.0.0/8), each perhaps with a :port",
+)
+_CLASSES: Kind[tuple[str, ...]] = Kind(_dotted_paths, "a list of dotted paths of classes that can be imported")
+_RATE: Kind[str | None] = Kind(_rate, "None or a number of requests in a period, such as 10/min")
 _LLM: Kind[dict[str, Any] | None] = Kind(_llm, 'None or {"provider": "...", "config": {...}}', is_secret=True)
 _LEGACY_PROVIDER: Kind[str | None] = Kind(_optional(str), "a provider's id, such as openai")
 _LEGACY_CONFIG: Kind[dict[str, Any] | None] = Kind(_optional(dict), "a dictionary", is_secret=True)
@@ -226,6 +303,19 @@ class MeteringSettings:
 
     ENCRYPTION_KEYS = Setting[tuple[str, ...]]((), _KEYS)
     """Fernet keys for stored secrets, newest first: the first seals, all of them open. Empty: a key is derived from SECRET_KEY."""
+
+    DEFER_ENCRYPTION = Setting(False, _BOOLEAN)
+    """Whether `migrate` leaves plain secrets of an existing database for `metering_secrets encrypt`: for deployments in which processes of
+    an older release, which read plain text only, still run after it."""
+
+    ALLOWED_PRIVATE_HOSTS = Setting[tuple[AllowedHost, ...]]((), _ALLOWED_HOSTS)
+    """Hosts and networks off the public Internet to which stored configurations may send calls. With DEBUG this machine is one of them."""
+
+    API_PERMISSION_CLASSES = Setting[tuple[str, ...]](("rest_framework.permissions.IsAdminUser",), _CLASSES)
+    """REST framework's permission classes of the admin API; all of them must agree."""
+
+    TEST_RATE = Setting[str | None]("10/min", _RATE)
+    """How many test calls a user may make by the API; None: no limit. Counted in Django's default cache."""
 
     DATABASE_ALIAS = Setting("default", _TEXT)
     """The database that usage rows are written to."""

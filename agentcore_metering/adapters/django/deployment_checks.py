@@ -30,7 +30,10 @@ from agentcore_metering.telemetry.bootstrap import TEMPORALITY_ENV
 __all__ = ["check_exposure", "check_server", "check_settings", "check_spool"]
 
 SETTINGS = (
+    "ALLOWED_PRIVATE_HOSTS",
+    "API_PERMISSION_CLASSES",
     "DATABASE_ALIAS",
+    "DEFER_ENCRYPTION",
     "ENCRYPTION_KEYS",
     "INLINE_WAIT_S",
     "LLM",
@@ -39,6 +42,7 @@ SETTINGS = (
     "SPOOL_DIR",
     "SPOOL_MAX_BYTES",
     "SPOOL_SYNC",
+    "TEST_RATE",
     "WRITE_MODE",
 )
 

@@ -12,17 +12,19 @@ from typing import Any
 from agentcore_metering.adapters.django.conf import deepseek_thinking_model_prefixes, metering_settings
 from agentcore_metering.adapters.django.config.cache import ConfigCache, PriceRefresher
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
+from agentcore_metering.adapters.django.outbound import OutboundGuard
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
 from agentcore_metering.adapters.django.persistence.reads import let_reads_wait_for
 from agentcore_metering.core import dropped
 from agentcore_metering.core.clock import SystemClock
+from agentcore_metering.core.errors import EndpointRefused
 from agentcore_metering.core.gateway import LiteLLMBackend
 from agentcore_metering.core.lifecycle import CallServices
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.pricing import PriceBook
 from agentcore_metering.core.request import RequestPolicy
-from agentcore_metering.core.types import ModelConfig
+from agentcore_metering.core.types import ConfigScope, ModelConfig
 from agentcore_metering.delivery.stats import WriterStats
 from agentcore_metering.telemetry.attributes import CostConvention
 from agentcore_metering.telemetry.content import ContentMode, ContentPolicy
@@ -40,12 +42,22 @@ class Metering:
     configs: ConfigCache
     prices: PriceRefresher
     sink: Sink
+    outbound: OutboundGuard | None
+    """None where a test's backend sends nothing anywhere."""
 
     def resolve_config(
         self, user_id: Any, model_uuid: Any, *, strict_user_scope: bool, model_type: str = "llm"
     ) -> ModelConfig:
-        """The configuration for a call; see `config.resolver`. Side effect: the operator's prices are read anew where that is due."""
+        """The configuration for a call; see `config.resolver` and `outbound`, whose errors it raises.
+
+        Side effect: the operator's prices are read anew where that is due.
+        """
         config = self.configs.resolve(user_id, model_uuid, strict_user_scope=strict_user_scope, model_type=model_type)
+        # What stands in settings was written by the operator himself.
+        if self.outbound is not None and config.scope is not ConfigScope.SETTINGS:
+            refusal = self.outbound.refusal(config.options)
+            if refusal is not None:
+                raise EndpointRefused(refusal)
         self.prices.refresh_if_due()
         return config
 
@@ -98,7 +110,8 @@ def services_replaced(**services: Any) -> Iterator[Metering]:
     """For tests: this process's meter with other services, by their names in `CallServices`, until the block ends."""
     global _metering  # noqa: PLW0603 - as in `get_metering`
     before = get_metering()
-    during = replace(before, services=replace(before.services, **services))
+    outbound = None if "backend" in services else before.outbound
+    during = replace(before, services=replace(before.services, **services), outbound=outbound)
     with _lock:
         _metering = during
     try:
@@ -129,7 +142,7 @@ def _compose() -> Metering:
         prices=PriceBook([operator_prices, PriceMap()]),
         clock=SystemClock(),
     )
-    return Metering(services, ConfigCache(), PriceRefresher(operator_prices), sink)
+    return Metering(services, ConfigCache(), PriceRefresher(operator_prices), sink, OutboundGuard())
 
 
 def make_observer(**providers: Any) -> TelemetryObserver:

@@ -30,8 +30,10 @@ __all__ = [
     "UNBOUND",
     "Binding",
     "current_key_id",
+    "has_secret",
     "is_public",
     "key_id_of",
+    "key_ids_at_hand",
     "seal",
     "split_secrets",
     "unseal",
@@ -151,6 +153,11 @@ def current_key_id() -> str:
     return _current_keyring().key_ids[0]
 
 
+def key_ids_at_hand() -> tuple[str, ...]:
+    """The ids of all keys that open, newest first."""
+    return _current_keyring().key_ids
+
+
 def split_secrets(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """`config` in two: what may be stored and shown in clear, and what may not."""
     public: dict[str, Any] = {}
@@ -158,6 +165,15 @@ def split_secrets(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     for key, value in config.items():
         (public if is_public(key, value) else secrets)[key] = value
     return public, secrets
+
+
+def has_secret(value: Any) -> bool:
+    """Whether a part of a configuration that is not public holds anything to keep secret; true, false and null are nothing."""
+    if isinstance(value, dict):
+        return any(has_secret(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_secret(item) for item in value)
+    return not isinstance(value, bool) and value not in (None, "")
 
 
 def is_public(key: str, value: Any) -> bool:

@@ -44,4 +44,7 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
         "llm-config/users/",
         "llm-config/users/{user_id}/",
         "llm-config/{config_ref}/",
+        "llm-config/{config_ref}/changes/",
+        "/api/v1/me/my/stats/",
+        "/api/v1/me/my/usage/",
     }

@@ -29,6 +29,7 @@ METHODS = [
     ("get", LLM_CONFIG_USERS),
     ("get", f"{LLM_CONFIG}providers/"),
     ("get", f"{LLM_CONFIG}models/"),
+    ("get", f"{LLM_CONFIG}{UNKNOWN}/changes/"),
     *[
         (method, f"{LLM_CONFIG}{ref}/")
         for ref in (UNKNOWN, 4711, "users/4711", f"users/{UNKNOWN}")

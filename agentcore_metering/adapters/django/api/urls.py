@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from agentcore_metering.adapters.django.api.views.catalogue import ModelsView, ProvidersView
+from agentcore_metering.adapters.django.api.views.config_changes import ConfigChangesView
 from agentcore_metering.adapters.django.api.views.configs import AllConfigsView, ConfigDetailView, GlobalConfigsView
 from agentcore_metering.adapters.django.api.views.health import HealthView
 from agentcore_metering.adapters.django.api.views.policy import MeteringConfigView
@@ -29,5 +30,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("llm-config/users/<int:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
     path("llm-config/users/<uuid:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
     path("llm-config/<uuid:config_ref>/", ConfigDetailView.as_view(), name="llm-config-detail"),
+    path("llm-config/<uuid:config_ref>/changes/", ConfigChangesView.as_view(), name="llm-config-changes"),
     path("llm-config/<int:config_ref>/", ConfigDetailView.as_view(), name="llm-config-detail-legacy"),
 ]

@@ -17,11 +17,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.config.masking import has_mask, has_secret, unmasked
+from agentcore_metering.adapters.django.config.masking import has_mask, unmasked
 from agentcore_metering.adapters.django.config.shape import require_sound
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
-from agentcore_metering.adapters.django.secretbox import is_public
+from agentcore_metering.adapters.django.places import place_of
+from agentcore_metering.adapters.django.secretbox import has_secret, is_public
 from agentcore_metering.core.errors import InvalidField
 from agentcore_metering.core.providers import get_provider
 
@@ -121,7 +122,7 @@ def merged_options(old_provider: str, stored: Any, new_provider: str, sent: Mapp
     require_sound(merged, known)
     if isinstance(stored, UnreadableConfig):
         _require_new_secrets(new_provider, merged, stored)
-    elif _place(old_provider, known) != _place(new_provider, merged):
+    elif place_of(old_provider, known) != place_of(new_provider, merged):
         return _without_stored_secrets(new_provider, sent, merged)
     return merged
 
@@ -134,20 +135,6 @@ def _merge(known: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = unmasked(key, value, known.get(key))
     return merged
-
-
-def _place(provider_id: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Where a configuration's secrets are sent."""
-    model = options.get("model")
-    is_routed = get_provider(provider_id).prefix_rule == "plain" and isinstance(model, str) and "/" in model
-    api_base = options.get("api_base") or ""
-    return (
-        provider_id,
-        api_base.rstrip("/") if isinstance(api_base, str) else api_base,
-        options.get("extra_headers") or {},
-        *(options.get(key) for key in ("aws_bedrock_runtime_endpoint", "aws_sts_endpoint")),
-        str(model).partition("/")[0] if is_routed else "",
-    )
 
 
 def _require_new_secrets(provider: str, merged: Mapping[str, Any], stored: UnreadableConfig) -> None:

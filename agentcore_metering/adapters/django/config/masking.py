@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agentcore_metering.adapters.django.secretbox import is_public
+from agentcore_metering.adapters.django.secretbox import has_secret, is_public
 from agentcore_metering.core.errors import InvalidField
 
-__all__ = ["has_mask", "has_secret", "masked", "unmasked"]
+__all__ = ["has_mask", "masked", "unmasked"]
 
 MASK = "***"
 HINT_FROM = 20
@@ -33,15 +33,6 @@ def unmasked(key: str, sent: Any, stored: Any) -> Any:
     if is_public(key, sent) and is_public(key, stored):
         return sent
     return _unmask(f"config.{key}", sent, stored)
-
-
-def has_secret(value: Any) -> bool:
-    """Whether a part of a configuration that is not public holds anything to keep secret; true, false and null are nothing."""
-    if isinstance(value, dict):
-        return any(has_secret(item) for item in value.values())
-    if isinstance(value, list):
-        return any(has_secret(item) for item in value)
-    return not isinstance(value, bool) and value not in (None, "")
 
 
 def has_mask(value: Any) -> bool:

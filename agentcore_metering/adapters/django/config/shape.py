@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
 
+from agentcore_metering.adapters.django.outbound import refusal_of, refusal_of_text
 from agentcore_metering.core.errors import InvalidField
 
-__all__ = ["require_sound"]
+__all__ = ["require_sendable", "require_sound"]
 
 MAX_DEPTH = 16
 NUL = "\x00"
@@ -39,8 +39,15 @@ def require_sound(options: Mapping[str, Any], stored: Mapping[str, Any]) -> None
         expected, words = _TYPES.get(key, (object, ""))
         if not isinstance(value, expected):
             raise InvalidField(path, f"{key} must be {words}.")
-        if key == "api_base" and value and not _is_http_url(str(value)):
-            raise InvalidField(path, "api_base must be an address such as https://api.example.com/v1.")
+        require_sendable(path, key, value)
+
+
+def require_sendable(path: str, key: str, value: Any) -> None:
+    """Raise InvalidField where calls may not be sent to the place that `value` names, or with what it stands for."""
+    if problem := refusal_of_text(value):
+        raise InvalidField(path, problem)
+    if refusal := refusal_of({key: value}):
+        raise InvalidField(path, refusal[1])
 
 
 def _require_json(path: str, value: Any, depth: int) -> None:
@@ -62,12 +69,3 @@ def _require_json(path: str, value: Any, depth: int) -> None:
 def _is_storable(text: str) -> bool:
     # PostgreSQL's jsonb takes neither.
     return NUL not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        # Reading the port is what checks it.
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from agentcore_metering.adapters.django.fields.config import (
+    SEALED_KEY,
     BoundConfig,
     EncryptedConfigField,
     UnreadableConfig,
     binding_of,
     open_for,
+    stored_form,
 )
 from agentcore_metering.adapters.django.fields.money import (
     ExactDecimalField,
@@ -18,6 +20,7 @@ from agentcore_metering.adapters.django.fields.money import (
 )
 
 __all__ = [
+    "SEALED_KEY",
     "BoundConfig",
     "EncryptedConfigField",
     "ExactDecimalField",
@@ -27,5 +30,6 @@ __all__ = [
     "binding_of",
     "exact_value",
     "open_for",
+    "stored_form",
     "to_exact",
 ]

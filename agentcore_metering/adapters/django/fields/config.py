@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models.expressions import Expression
 
-__all__ = ["BoundConfig", "EncryptedConfigField", "UnreadableConfig", "binding_of", "open_for"]
+__all__ = [
+    "SEALED_KEY",
+    "BoundConfig",
+    "EncryptedConfigField",
+    "UnreadableConfig",
+    "binding_of",
+    "open_for",
+    "stored_form",
+]
 
 SEALED_KEY = "__secrets__"
 """The key of the stored object that holds the sealed secrets. Reserved: no configuration can have it."""
@@ -92,6 +100,11 @@ def open_for(config: Any, row: Any) -> Any:
     public, _secrets = split_secrets(config)
     reason = f"the secrets of the configuration {row.uuid} were sealed for another row, scope or user; enter them again"
     return UnreadableConfig(public, config.sealed, reason)
+
+
+def stored_form(config: Any, row: Any) -> dict[str, Any]:
+    """`config` as it is stored for `row`, with its secrets sealed: for `update()`, which knows no row."""
+    return _store(config, binding_of(row))
 
 
 def _store(config: Any, binding: Binding) -> _StoredConfig:

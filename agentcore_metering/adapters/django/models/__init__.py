@@ -1,7 +1,8 @@
-"""The tables: usage rows (the truth), their aggregated series (a cache), configurations, settings of the app, and prices."""
+"""The tables: usage rows (the truth), their aggregated series (a cache), configurations, their trail, settings of the app, and prices."""
 
 from __future__ import annotations
 
+from agentcore_metering.adapters.django.models.config_change import LLMConfigChange
 from agentcore_metering.adapters.django.models.cost_change import LLMCostChange
 from agentcore_metering.adapters.django.models.llm_config import LLMConfig
 from agentcore_metering.adapters.django.models.metering_config import MeteringConfig
@@ -9,4 +10,4 @@ from agentcore_metering.adapters.django.models.price import LLMPrice
 from agentcore_metering.adapters.django.models.series import LLMUsageSeries
 from agentcore_metering.adapters.django.models.usage import LLMUsage
 
-__all__ = ["LLMConfig", "LLMCostChange", "LLMPrice", "LLMUsage", "LLMUsageSeries", "MeteringConfig"]
+__all__ = ["LLMConfig", "LLMConfigChange", "LLMCostChange", "LLMPrice", "LLMUsage", "LLMUsageSeries", "MeteringConfig"]

@@ -6,13 +6,19 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, Self
 
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.conf import AUTH_USER_MODEL
-from agentcore_metering.adapters.django.fields import EncryptedConfigField, open_for
+from agentcore_metering.adapters.django.fields import EncryptedConfigField, UnreadableConfig, open_for, stored_form
 from agentcore_metering.adapters.django.models.changes import ChangeNotingModel
+from agentcore_metering.adapters.django.models.config_change import LLMConfigChange, changed_keys
 from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, ConfigQuerySet
+from agentcore_metering.adapters.django.outbound import refusal_of, refusal_of_text
+from agentcore_metering.adapters.django.places import place_of
+from agentcore_metering.adapters.django.secretbox import has_secret, is_public
+from agentcore_metering.core.providers import get_provider
 
 __all__ = ["LLMConfig"]
 
@@ -104,7 +110,67 @@ class LLMConfig(ChangeNotingModel):
         update_fields = kwargs.get("update_fields")
         if update_fields is not None and not BOUND_COLUMNS.isdisjoint(update_fields):
             kwargs["update_fields"] = {*update_fields, "config"}
-        super().save(*args, **kwargs)
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using):
+            before = type(self).objects.using(using).filter(pk=self.pk).first()
+            super().save(*args, **kwargs)
+            if keys := changed_keys(before, self, kwargs.get("update_fields")):
+                action = LLMConfigChange.Action.CREATED if before is None else LLMConfigChange.Action.CHANGED
+                LLMConfigChange.note(action, [self], keys, using)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """As Django's."""
+        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=using):
+            LLMConfigChange.note(LLMConfigChange.Action.DELETED, [self], (), using)
+            return super().delete(*args, **kwargs)
+
+    def clean(self) -> None:
+        """For forms: no address that calls may not go to; where the place of calls changed, the secrets that were stored are left out.
+
+        The secrets of code that calls `save()` by itself are its own affair: it has them in clear.
+        """
+        super().clean()
+        if not isinstance(self.config, dict):
+            return
+        stored = type(self).objects.using(self._state.db).filter(pk=self.pk).first()
+        known = dict(stored.config) if stored is not None and isinstance(stored.config, dict) else {}
+        new = {key: value for key, value in self.config.items() if key not in known or known[key] != value}
+        refusal = refusal_of(new)
+        if problem := refusal_of_text(new) or (refusal and refusal[1]):
+            raise ValidationError(problem)
+        if stored is not None and place_of(stored.provider, known) != place_of(self.provider, dict(self.config)):
+            self._leave_out_stored_secrets(known)
+
+    def _leave_out_stored_secrets(self, known: dict[str, Any]) -> None:
+        if isinstance(self.config, UnreadableConfig):
+            raise ValidationError(
+                _("The secrets of this configuration cannot be opened, so they cannot be sent elsewhere.")
+            )
+        self.config = {
+            key: value
+            for key, value in self.config.items()
+            if is_public(key, value) or not has_secret(value) or known.get(key) != value
+        }
+        missing = [key for key in get_provider(self.provider).required if not self.config.get(key)]
+        if missing:
+            raise ValidationError(
+                _("The provider, its address, headers or route changed, so enter these again: %(keys)s."),
+                params={"keys": ", ".join(missing)},
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, and so for caches: the secrets are sealed there too."""
+        state = super().__getstate__()
+        if isinstance(state.get("config"), dict):
+            state["config"] = dict(stored_form(state["config"], self))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]  # Django's class has it, its stubs do not
+        if isinstance(self.__dict__.get("config"), dict):
+            field = EncryptedConfigField()
+            self.config = open_for(field.to_python(dict(self.__dict__["config"])), self)
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> Self:

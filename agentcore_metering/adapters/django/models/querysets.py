@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 
 from agentcore_metering.adapters.django.models.changes import note_change
+from agentcore_metering.adapters.django.models.config_change import LLMConfigChange
 
 # Used in quotes, as type parameters of the base classes.
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class NotingQuerySet(models.QuerySet[Any]):
 
 
 class ConfigQuerySet(NotingQuerySet):
-    """Queries on configurations."""
+    """Queries on configurations. Bulk writes leave their trail too."""
 
     def update(self, **kwargs: Any) -> int:
         """As Django's, but ValueError where it would change what the rows' secrets are sealed for."""
@@ -130,6 +131,31 @@ class ConfigQuerySet(NotingQuerySet):
                 f"update() of {', '.join(moved)} would make the secrets of these configurations unreadable, because they are sealed for "
                 "scope and user; set the attributes and save() each row"
             )
-        return super().update(**kwargs)
+        with transaction.atomic(using=self.db):
+            rows = self._named_rows()
+            updated = super().update(**kwargs)
+            LLMConfigChange.note(LLMConfigChange.Action.CHANGED, rows, kwargs.keys() - {"updated_at"}, self.db)
+        return updated
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As Django's."""
+        with transaction.atomic(using=self.db):
+            LLMConfigChange.note(LLMConfigChange.Action.DELETED, self._named_rows(), (), self.db)
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """As Django's."""
+        with transaction.atomic(using=self.db):
+            rows = super().bulk_create(*args, **kwargs)
+            LLMConfigChange.note(LLMConfigChange.Action.CREATED, rows, (), self.db)
+        return rows
+
+    def _named_rows(self) -> list[Any]:
+        # Of its own: this query may be one for dictionaries, or have columns left out that the trail needs.
+        pks = self.order_by().values("pk")
+        return list(models.QuerySet(self.model, using=self.db).filter(pk__in=pks).only("uuid", "user_id"))

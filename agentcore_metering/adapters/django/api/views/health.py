@@ -18,6 +18,8 @@ __all__ = ["HealthView"]
 class HealthView(MeteringView):
     """The side-channel of this machine. A host mounts it with permissions of its own for a probe that has no login."""
 
+    needs = "view_usage"
+
     @extend_schema(
         tags=[TAG],
         summary="Whether usage rows come in",

@@ -17,6 +17,8 @@ __all__ = ["TokenStatsView"]
 class TokenStatsView(MeteringView):
     """Totals of usage, by model and over time."""
 
+    needs = "view_usage"
+
     @extend_schema(
         tags=[TAG],
         summary="Totals and series of LLM usage",

@@ -17,6 +17,8 @@ __all__ = ["UsageListView"]
 class UsageListView(MeteringView):
     """Usage rows, one for each request to a provider."""
 
+    needs = "view_usage"
+
     @extend_schema(
         tags=[TAG],
         summary="Usage rows, newest first",

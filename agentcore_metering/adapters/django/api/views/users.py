@@ -18,6 +18,8 @@ __all__ = ["UserListView"]
 class UserListView(MeteringView):
     """The host's users, for a filter's drop-down."""
 
+    needs = "view_usage"
+
     @extend_schema(tags=[TAG], summary="All users", responses=UserSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Every user; the caller alone where users are not kept in the database."""

@@ -1,0 +1,32 @@
+"""Bounds of the endpoints that call a provider at the caller's wish: how often, how long a prompt, how many tokens.
+
+A view lists `TestThrottle` in its `throttle_classes`, and uses the bounds in its serializer.
+"""
+
+from __future__ import annotations
+
+from rest_framework.throttling import UserRateThrottle
+
+from agentcore_metering.adapters.django.conf import metering_settings
+
+__all__ = ["DEFAULT_TEST_TOKENS", "MAX_TEST_PROMPT_LENGTH", "MAX_TEST_TOKENS", "TestThrottle"]
+
+MAX_TEST_PROMPT_LENGTH = 4096
+"""Characters."""
+MAX_TEST_TOKENS = 4096
+DEFAULT_TEST_TOKENS = 512
+
+
+class TestThrottle(UserRateThrottle):
+    """AGENTCORE_METERING_TEST_RATE for each user, all of the endpoints together. None there: no limit.
+
+    Counted in Django's default cache; where that is each process's own, so is the count.
+    """
+
+    scope = "agentcore_metering_test"
+    # pytest takes every class of this name for one of its own.
+    __test__ = False
+
+    def get_rate(self) -> str | None:
+        """The setting of this moment; REST framework's own table of rates plays no part."""
+        return metering_settings.TEST_RATE

@@ -1,0 +1,80 @@
+"""The system checks of stored configurations: secrets that are in clear, and addresses that calls are refused to.
+
+Run with a database only (`check --database default`, `migrate`), and silent until the tables are migrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.migrations.recorder import MigrationRecorder
+
+from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.sealing import SecretState, inspect_secrets
+from agentcore_metering.adapters.django.models import LLMConfig
+from agentcore_metering.adapters.django.outbound import SETTING, refusal_of
+
+__all__ = ["check_stored_configurations"]
+
+SEALED_SINCE = ("agentcore_metering", "0111_seal_plain_secrets")
+MAX_NAMED = 5
+
+
+@register(Tags.database)
+def check_stored_configurations(databases: Sequence[str] | None, **_kwargs: Any) -> list[CheckMessage]:
+    """W110 for secrets in clear, W111 for secrets that do not open, W112 for addresses that calls are refused to."""
+    try:
+        alias = metering_settings.DATABASE_ALIAS
+        if alias not in (databases or ()) or not _is_migrated(alias):
+            return []
+        return [*_secret_warnings(alias), *_address_warnings(alias)]
+    except ImproperlyConfigured:
+        # E002 tells of a setting that cannot be used.
+        return []
+
+
+def _is_migrated(alias: str) -> bool:
+    return SEALED_SINCE in MigrationRecorder(connections[alias]).applied_migrations()
+
+
+def _secret_warnings(alias: str) -> Iterator[CheckMessage]:
+    found: dict[SecretState, list[str]] = {}
+    for finding in inspect_secrets(LLMConfig, alias):
+        found.setdefault(finding.state, []).append(finding.uuid)
+    if plain := found.get(SecretState.PLAIN):
+        yield Warning(
+            f"{len(plain)} configurations have secrets that are stored in clear: {_named(plain)}.",
+            hint="Run 'manage.py metering_secrets encrypt' as soon as no process of an older release runs.",
+            id="agentcore_metering.W110",
+        )
+    if unreadable := found.get(SecretState.UNREADABLE):
+        yield Warning(
+            f"{len(unreadable)} configurations have secrets that cannot be opened: {_named(unreadable)}.",
+            hint="Give their key back in AGENTCORE_METERING_ENCRYPTION_KEYS, or enter the secrets again; "
+            "'manage.py metering_secrets check' tells why.",
+            id="agentcore_metering.W111",
+        )
+
+
+def _address_warnings(alias: str) -> Iterator[CheckMessage]:
+    rows = LLMConfig.objects.using(alias).filter(is_active=True).only("uuid", "config").order_by("pk")
+    refused = [
+        str(row.uuid)
+        for row in rows.iterator()
+        if isinstance(row.config, dict) and refusal_of(dict(row.config)) is not None
+    ]
+    if refused:
+        yield Warning(
+            f"{len(refused)} active configurations lead to hosts that calls are refused to: {_named(refused)}.",
+            hint=f"List the hosts or their networks in {SETTING}, or correct the addresses. Names of DNS are judged when they are called.",
+            id="agentcore_metering.W112",
+        )
+
+
+def _named(uuids: list[str]) -> str:
+    more = len(uuids) - MAX_NAMED
+    return ", ".join(uuids[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
