@@ -41,6 +41,8 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
         "llm-config/all/",
         "llm-config/providers/",
         "llm-config/models/",
+        "llm-config/test/",
+        "llm-config/test-call/",
         "llm-config/users/",
         "llm-config/users/{user_id}/",
         "llm-config/{config_ref}/",

@@ -36,6 +36,9 @@ METHODS = [
     ],
 ]
 
+WITH_BODY = [("post", f"{LLM_CONFIG}test/"), ("post", f"{LLM_CONFIG}test-call/")]
+"""Methods that answer 400 to an empty body."""
+
 
 def config_url(ref: object) -> str:
     return f"{LLM_CONFIG}{ref}/"

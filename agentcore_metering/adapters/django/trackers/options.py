@@ -23,23 +23,23 @@ class CallOptions:
     """The arguments of `LLMTracker.call_and_track`, in their order; see there."""
 
     messages: Any = field(repr=False)
-    json_mode: bool
-    max_tokens: int | None
-    temperature: float | None
-    top_p: float | None
-    reasoning_effort: str | None
-    response_format: Any
-    node_name: str
-    state: State | None = field(repr=False)
-    model_uuid: Any
-    stream: bool
-    json_repair: bool | None
-    json_attempts: int
-    tools: Any = field(repr=False)
-    tool_choice: Any
-    return_message: bool
-    strict_user_scope: bool
-    friendly_errors: bool
+    json_mode: bool = False
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    response_format: Any = None
+    node_name: str = "unknown"
+    state: State | None = field(default=None, repr=False)
+    model_uuid: Any = None
+    stream: bool = False
+    json_repair: bool | None = None
+    json_attempts: int = 3
+    tools: Any = field(default=None, repr=False)
+    tool_choice: Any = None
+    return_message: bool = False
+    strict_user_scope: bool = False
+    friendly_errors: bool = False
 
     @property
     def caller(self) -> Caller:
