@@ -11,6 +11,7 @@ from typing import Any
 
 from agentcore_metering.adapters.django.conf import deepseek_thinking_model_prefixes, metering_settings
 from agentcore_metering.adapters.django.config.cache import ConfigCache, PriceRefresher
+from agentcore_metering.adapters.django.config.chain import ConfigChain, find_chain
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
@@ -48,6 +49,12 @@ class Metering:
         config = self.configs.resolve(user_id, model_uuid, strict_user_scope=strict_user_scope, model_type=model_type)
         self.prices.refresh_if_due()
         return config
+
+    def resolve_chain(self, config: ModelConfig, user_id: Any) -> ConfigChain:
+        """The configuration with those that its fallback policy names; see `config.chain`."""
+        if config.fallback is None:
+            return ConfigChain.only(config)
+        return find_chain(config, user_id, self.configs.resolve)
 
     @property
     def request_policy(self) -> RequestPolicy:

@@ -46,4 +46,6 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
         "llm-config/users/",
         "llm-config/users/{user_id}/",
         "llm-config/{config_ref}/",
+        "llm-config/{config_uuid}/fallback",
+        "llm-config/{config_uuid}/fallback/reset",
     }

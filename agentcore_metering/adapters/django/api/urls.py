@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from agentcore_metering.adapters.django.api.views.catalogue import ModelsView, ProvidersView
 from agentcore_metering.adapters.django.api.views.configs import AllConfigsView, ConfigDetailView, GlobalConfigsView
+from agentcore_metering.adapters.django.api.views.fallback import FallbackResetView, FallbackView
 from agentcore_metering.adapters.django.api.views.health import HealthView
 from agentcore_metering.adapters.django.api.views.policy import MeteringConfigView
 from agentcore_metering.adapters.django.api.views.stats import TokenStatsView
@@ -31,6 +32,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("llm-config/users/", UserConfigsView.as_view(), name="llm-config-users"),
     path("llm-config/users/<int:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
     path("llm-config/users/<uuid:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
+    path("llm-config/<uuid:config_uuid>/fallback", FallbackView.as_view(), name="llm-config-fallback"),
+    path("llm-config/<uuid:config_uuid>/fallback/reset", FallbackResetView.as_view(), name="llm-config-fallback-reset"),
     path("llm-config/<uuid:config_ref>/", ConfigDetailView.as_view(), name="llm-config-detail"),
     path("llm-config/<int:config_ref>/", ConfigDetailView.as_view(), name="llm-config-detail-legacy"),
 ]

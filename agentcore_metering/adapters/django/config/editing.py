@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.health import forget
 from agentcore_metering.adapters.django.config.masking import has_mask, has_secret, unmasked
 from agentcore_metering.adapters.django.config.shape import require_sound
 from agentcore_metering.adapters.django.fields import UnreadableConfig
@@ -72,7 +73,10 @@ def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
     with transaction.atomic(using=metering_settings.DATABASE_ALIAS):
         if change.is_default:
             _lock_defaults()
-        return _write(configs().select_for_update().get(pk=row.pk), change)
+        changed = _write(configs().select_for_update().get(pk=row.pk), change)
+    # What put it out of use may be what was mended.
+    forget(changed.uuid)
+    return changed
 
 
 def _write(row: LLMConfig, change: ConfigChange) -> LLMConfig:

@@ -87,7 +87,7 @@ def config_of(row: LLMConfig) -> ModelConfig:
     """The row as a call takes it."""
     options = row.config
     scope = ConfigScope.USER if row.scope == LLMConfig.Scope.USER else ConfigScope.GLOBAL
-    return ModelConfig(row.provider, options, scope, row.uuid, secret_values(options))
+    return ModelConfig(row.provider, options, scope, row.uuid, secret_values(options), row.fallback)
 
 
 def _to_config(row: LLMConfig | None) -> ModelConfig | None:

@@ -95,7 +95,7 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        call = options.begin(metering, options.caller.find_config(metering))
+        call = options.begin(metering, options.caller.find_chain(metering))
         if stream:
             return CompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:
@@ -136,7 +136,7 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        call = options.begin(metering, await sync_to_async(options.caller.find_config)(metering))
+        call = options.begin(metering, await sync_to_async(options.caller.find_chain)(metering))
         if stream:
             return AsyncCompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:

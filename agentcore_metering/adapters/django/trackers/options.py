@@ -6,12 +6,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentcore_metering.adapters.django.config.chain import ConfigChain
 from agentcore_metering.adapters.django.runtime import Metering
 from agentcore_metering.adapters.django.trackers.caller import Caller, State
 from agentcore_metering.core.arguments import CallArguments
 from agentcore_metering.core.completion import PLAIN_TEXT, AnswerRule, json_object
 from agentcore_metering.core.lifecycle import Call
-from agentcore_metering.core.types import ModelConfig
 
 __all__ = ["CallOptions"]
 
@@ -61,8 +61,8 @@ class CallOptions:
         """What makes an answer usable."""
         return json_object(self.json_attempts) if self.repairs_json else PLAIN_TEXT
 
-    def begin(self, metering: Metering, config: ModelConfig) -> Call:
-        """The call by this configuration; it has begun.
+    def begin(self, metering: Metering, chain: ConfigChain) -> Call:
+        """The call by these configurations; it has begun.
 
         Raises:
             ConfigError: the configuration cannot be used; nothing has begun.
@@ -82,4 +82,4 @@ class CallOptions:
             is_streaming=self.stream,
             **caller.litellm_arguments,
         )
-        return caller.begin(metering, config, arguments)
+        return caller.begin_chain(metering, chain, arguments)

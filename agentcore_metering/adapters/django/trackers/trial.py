@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from agentcore_metering.adapters.django.config.chain import ConfigChain
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.messages import MESSAGES
 from agentcore_metering.adapters.django.trackers.options import CallOptions
@@ -81,4 +82,4 @@ class Trial:
         )
         metering = get_metering()
         metering.prices.refresh_if_due()
-        return options.begin(metering, self.config)
+        return options.begin(metering, ConfigChain.only(self.config))
