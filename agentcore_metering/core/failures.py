@@ -115,8 +115,10 @@ def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
     for name, value in list(vars(exc).items()):
         if isinstance(value, str) and has_form(value, forms):
             setattr(exc, name, redact(value, known))
+    is_lost = _BY_CLASS_NAME.get(type(exc).__name__) is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc)
     exc.__traceback__ = None
-    exc.__cause__ = None
+    # What the chain alone could tell, told anew without its frames.
+    exc.__cause__ = ConnectionError("The provider was not reached.") if is_lost else None
     exc.__context__ = None
 
 

@@ -165,3 +165,6 @@ def test_connection_that_was_refused_is_no_servers_error() -> None:
 
     assert (failure.kind, failure.is_retryable) == (FailureKind.NETWORK_ERROR, True)
     assert classify(provider_error("InternalServerError", 500)).kind is FailureKind.UPSTREAM_ERROR
+    scrub_exception(wrapped, ())
+    assert classify(wrapped).kind is FailureKind.NETWORK_ERROR
+    assert wrapped.__cause__ is not refused

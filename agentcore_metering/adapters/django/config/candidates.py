@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from agentcore_metering.adapters.django.config.editing import configs, merged_options
+from django.db.models import QuerySet
+
+from agentcore_metering.adapters.django.config.editing import merged_options
 from agentcore_metering.adapters.django.config.source import config_of, secret_values
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.core.types import ConfigScope, ModelConfig
@@ -17,27 +19,29 @@ from agentcore_metering.core.types import ConfigScope, ModelConfig
 __all__ = ["form_candidate", "stored_candidate"]
 
 
-def stored_candidate(uuid: UUID | None, pk: int | None) -> ModelConfig | None:
-    """The active configuration for language models with this uuid, or else this number; None where there is none."""
-    row = _row(uuid, pk)
+def stored_candidate(rows: QuerySet[LLMConfig], uuid: UUID | None, pk: int | None) -> ModelConfig | None:
+    """The active configuration for language models with this uuid, or else this number; None where `rows` has none."""
+    row = _row(rows, uuid, pk)
     is_usable = row is not None and row.is_active and row.model_type == LLMConfig.MODEL_TYPE_LLM
     return config_of(row) if row is not None and is_usable else None
 
 
-def form_candidate(provider: str, options: Mapping[str, Any], uuid: UUID | None, pk: int | None) -> ModelConfig:
-    """What saving the form would give. A row that is gone is as none: its masks stand for nothing.
+def form_candidate(
+    rows: QuerySet[LLMConfig], provider: str, options: Mapping[str, Any], uuid: UUID | None, pk: int | None
+) -> ModelConfig:
+    """What saving the form would give. A row that is not among `rows` is as none: its masks stand for nothing.
 
     Raises:
         InvalidField: a mask has nothing to stand for, a value cannot be stored, or a stored secret would go to another place.
     """
-    row = _row(uuid, pk)
+    row = _row(rows, uuid, pk)
     known_provider, known = (provider, {}) if row is None else (row.provider, row.config)
     merged = merged_options(known_provider, known, provider, options)
     scope = ConfigScope.USER if row is not None and row.scope == LLMConfig.Scope.USER else ConfigScope.GLOBAL
     return ModelConfig(provider, merged, scope, None if row is None else row.uuid, secret_values(merged))
 
 
-def _row(uuid: UUID | None, pk: int | None) -> LLMConfig | None:
+def _row(rows: QuerySet[LLMConfig], uuid: UUID | None, pk: int | None) -> LLMConfig | None:
     if uuid is not None:
-        return configs().filter(uuid=uuid).first()
-    return None if pk is None else configs().filter(pk=pk).first()
+        return rows.filter(uuid=uuid).first()
+    return None if pk is None else rows.filter(pk=pk).first()

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.catalogue import model_type_of
 from agentcore_metering.adapters.django.config.health import forget
 from agentcore_metering.adapters.django.config.masking import has_mask, has_secret, unmasked
 from agentcore_metering.adapters.django.config.shape import require_sound
@@ -37,6 +38,7 @@ class ConfigChange:
     options: Mapping[str, Any] | None = None
     """Merged over the stored options; a null deletes its key, a mask keeps the stored secret."""
     model_type: str | None = None
+    """None: what the catalogue says that the model is for, where a model is written."""
     is_active: bool | None = None
     is_default: bool | None = None
     """Has a meaning for global configurations only."""
@@ -84,6 +86,8 @@ def _write(row: LLMConfig, change: ConfigChange) -> LLMConfig:
     if change.options is not None or provider != row.provider:
         row.config = merged_options(row.provider, row.config, provider, change.options or {})
         _require_storable(row)
+        if change.model_type is None and (row.pk is None or "model" in (change.options or {})):
+            row.model_type = model_type_of(provider, row.config.get("model"))
     row.provider = provider
     for name in ("model_type", "is_active"):
         value = getattr(change, name)

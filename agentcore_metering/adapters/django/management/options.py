@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from agentcore_metering.adapters.django.persistence.repricing import Selection
 
-__all__ = ["add_selection", "moment", "selection_of"]
+__all__ = ["add_selection", "moment", "positive", "selection_of"]
 
 
 def moment(text: str) -> datetime:
@@ -30,7 +30,7 @@ def add_selection(parser: CommandParser, *, is_from_required: bool) -> None:
     parser.add_argument("--to", dest="end", type=moment, required=is_from_required, help="first moment after the last")
     parser.add_argument("--model", help="as asked for, as LiteLLM was given it, or as served")
     parser.add_argument("--provider", help="a provider's id, for example azure_openai")
-    parser.add_argument("--batch-size", type=_positive, default=500, help="rows in one transaction (default 500)")
+    parser.add_argument("--batch-size", type=positive, default=500, help="rows in one transaction (default 500)")
 
 
 def selection_of(options: dict[str, Any]) -> Selection:
@@ -40,7 +40,8 @@ def selection_of(options: dict[str, Any]) -> Selection:
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An option's whole number above 0."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)

@@ -11,7 +11,7 @@ from agentcore_metering.adapters.django.api.serializers.configs import OptionsFi
 
 __all__ = ["TrialCallSerializer", "TrialConfigSerializer", "TrialResultSerializer"]
 
-MAX_PROMPT_CHARS = 32_000
+MAX_PROMPT_CHARS = 4096
 MAX_TOKENS = 4096
 DEFAULT_TOKENS = 512
 MAX_CONFIG_ID = 2**63 - 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from django.db.models import QuerySet
 from rest_framework.exceptions import ParseError
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
@@ -15,8 +16,10 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from agentcore_metering.adapters.django.api.errors import to_http_error
+from agentcore_metering.adapters.django.config.editing import configs
+from agentcore_metering.adapters.django.models import LLMConfig
 
-__all__ = ["TAG", "MeteringView", "read_body"]
+__all__ = ["TAG", "ConfigsView", "MeteringView", "read_body"]
 
 TAG = "llm-metering"
 
@@ -31,6 +34,14 @@ class MeteringView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """The response for an exception; this package's own errors are 400."""
         return super().handle_exception(to_http_error(exc))
+
+
+class ConfigsView(MeteringView):
+    """A view of configurations that its caller names."""
+
+    def visible(self, request: Request) -> QuerySet[LLMConfig]:
+        """Those that this caller may see, change and test."""
+        return configs()
 
 
 def read_body(serializer_class: type[S], request: Request, *, partial: bool = False) -> S:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agentcore_metering.adapters.django.api.errors import not_found
 from agentcore_metering.adapters.django.api.serializers.fallback import FallbackSerializer, FallbackWriteSerializer
-from agentcore_metering.adapters.django.api.views.base import TAG, MeteringView, read_body
-from agentcore_metering.adapters.django.config.editing import configs
+from agentcore_metering.adapters.django.api.views.base import TAG, ConfigsView, read_body
 from agentcore_metering.adapters.django.config.fallback_editing import fallback_view, reset_fallback, save_fallback
 from agentcore_metering.adapters.django.models import LLMConfig
 
 __all__ = ["FallbackResetView", "FallbackView"]
 
 
-class _OneConfigView(MeteringView):
-    def visible(self, request: Request) -> QuerySet[LLMConfig]:
-        """The configurations whose policy this caller may see and change."""
-        return configs()
-
+class _OneConfigView(ConfigsView):
     def find(self, request: Request, config_uuid: UUID) -> LLMConfig:
         """The one that the address names; 404 where the caller has none such."""
         row = self.visible(request).filter(uuid=config_uuid).first()

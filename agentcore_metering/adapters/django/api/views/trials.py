@@ -17,7 +17,7 @@ from agentcore_metering.adapters.django.api.serializers.trials import (
     TrialConfigSerializer,
     TrialResultSerializer,
 )
-from agentcore_metering.adapters.django.api.views.base import TAG, MeteringView, read_body
+from agentcore_metering.adapters.django.api.views.base import TAG, ConfigsView, read_body
 from agentcore_metering.adapters.django.config.candidates import form_candidate, stored_candidate
 from agentcore_metering.adapters.django.trackers.trial import CALL_NODE, CONFIG_NODE, Trial, Verdict
 from agentcore_metering.constants import TEST_MAX_TOKENS
@@ -28,7 +28,7 @@ __all__ = ["ConfigTestView", "TestCallView", "TrialView"]
 GREETING = "Hi"
 
 
-class TrialView(MeteringView):
+class TrialView(ConfigsView):
     """A view that answers `{"ok": ...}`, also where the request itself is wrong."""
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -50,7 +50,8 @@ class ConfigTestView(TrialView):
     def post(self, request: Request) -> Response:
         """200 in either case; a masked secret stands for the stored one of `config_uuid` or `config_id`."""
         sent = read_body(TrialConfigSerializer, request).validated_data
-        config = form_candidate(sent["provider"], sent["config"], sent["config_uuid"], sent["config_id"])
+        ref = sent["config_uuid"], sent["config_id"]
+        config = form_candidate(self.visible(request), sent["provider"], sent["config"], *ref)
         trial = Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, request.user.pk)
         result = _run(trial)
         return Response({"ok": True} if result["ok"] else result)
@@ -59,6 +60,7 @@ class ConfigTestView(TrialView):
 class TestCallView(TrialView):
     """A prompt to a stored configuration."""
 
+    node_name = CALL_NODE
     __test__ = False
 
     @extend_schema(
@@ -73,11 +75,11 @@ class TestCallView(TrialView):
     def post(self, request: Request) -> HttpResponseBase:
         """With `stream` as server-sent events, whose last one is `done`."""
         sent = read_body(TrialCallSerializer, request).validated_data
-        config = stored_candidate(sent["config_uuid"], sent["config_id"])
+        config = stored_candidate(self.visible(request), sent["config_uuid"], sent["config_id"])
         if config is None:
             verdict = Verdict(ConfigNotFound.code, _("Config not found"))
             return failed_stream(verdict) if sent["stream"] else Response(_failure(verdict))
-        trial = Trial(config, sent["prompt"], sent["max_tokens"], CALL_NODE, request.user.pk)
+        trial = Trial(config, sent["prompt"], sent["max_tokens"], self.node_name, request.user.pk)
         if not sent["stream"]:
             return Response(_run(trial))
         try:
