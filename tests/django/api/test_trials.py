@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.core.handlers.asgi import ASGIHandler
+from django.db import connections
 from django.test import AsyncClient, Client
 from rest_framework.test import APIClient
 
@@ -321,7 +323,14 @@ def test_wsgi_client_that_leaves_ends_the_call_as_cancelled(
 async def _asgi_request(client: AsyncClient, body: dict[str, Any]) -> bytes:
     response: Any = await client.post(TEST_CALL, json.dumps(body), content_type="application/json")
     assert response.is_async
-    return b"".join([piece async for piece in response.streaming_content])
+    body_read = b"".join([piece async for piece in response.streaming_content])
+    await close_connections()
+    return body_read
+
+
+async def close_connections() -> None:
+    """Those of the thread that this event loop's views ran in, which nobody else can close."""
+    await sync_to_async(connections.close_all)()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -367,6 +376,7 @@ def test_asgi_client_that_disconnects_ends_the_call_as_cancelled(admin: Any, stu
         first: dict[str, Any] = await application.receive_output(10)
         await application.send_input({"type": "http.disconnect"})
         await application.wait(10)
+        await close_connections()
         return {**start, **first}
 
     said = asyncio.run(leave_after_the_first_event())
