@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 from uuid import UUID
@@ -20,6 +19,7 @@ from example.stub_provider import StubProvider, directive
 from tests.django.api.urls import LLM_CONFIG
 from tests.django.builders import KEY, make_stub_config
 from tests.django.factories import make_config, make_user
+from tests.django.trackers.operation_cases import run
 
 pytestmark = pytest.mark.django_db
 
@@ -341,7 +341,7 @@ def test_asgi_stream_is_the_same_events(admin: Any, stub: StubProvider) -> None:
     wsgi = Client()
     wsgi.force_login(admin)
 
-    over_asgi = read_events(asyncio.run(_asgi_request(client, call_body(row, stream=True))))
+    over_asgi = read_events(run(lambda: _asgi_request(client, call_body(row, stream=True))))
     answer: Any = wsgi.post(TEST_CALL, json.dumps(call_body(row, stream=True)), content_type="application/json")
 
     assert read_events(answer.getvalue()) == over_asgi
@@ -379,7 +379,7 @@ def test_asgi_client_that_disconnects_ends_the_call_as_cancelled(admin: Any, stu
         await close_connections()
         return {**start, **first}
 
-    said = asyncio.run(leave_after_the_first_event())
+    said = run(leave_after_the_first_event)
 
     assert (said["status"], said["more_body"]) == (200, True)
     assert dropped.wait(5.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from agentcore_metering.adapters.django import LLMTracker
 from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
 from example.stub_provider import StubProvider, directive
 from tests.django.builders import make_stub_config, make_user
+from tests.django.trackers.operation_cases import run
 from tests.django.trackers.test_llm import assert_three_traces_agree, drain
 from tests.telemetry.recording import RecordedTelemetry
 
@@ -100,7 +100,7 @@ def test_async_call_is_answered_by_the_backup(pair: tuple[LLMConfig, LLMConfig],
         stream = await LLMTracker.acall_and_track(messages=MESSAGES, stream=True)
         return "".join([text async for _kind, text in stream])
 
-    assert asyncio.run(call()) == "Hi there"
+    assert run(call) == "Hi there"
     assert [status for _uuid, status in rows()] == ["failed", "succeeded"]
 
 

@@ -62,7 +62,7 @@ def create_config(change: ConfigChange, user: Any = None) -> LLMConfig:
         InvalidField: the options cannot be stored, or hold a mask instead of a secret.
     """
     scope = LLMConfig.Scope.GLOBAL if user is None else LLMConfig.Scope.USER
-    return _write(LLMConfig(scope=scope, user=user), change)
+    return _write(LLMConfig(scope=scope, user=user), change, is_new=True)
 
 
 def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
@@ -81,12 +81,12 @@ def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
     return changed
 
 
-def _write(row: LLMConfig, change: ConfigChange) -> LLMConfig:
+def _write(row: LLMConfig, change: ConfigChange, *, is_new: bool = False) -> LLMConfig:
     provider = row.provider if change.provider is None else change.provider
     if change.options is not None or provider != row.provider:
         row.config = merged_options(row.provider, row.config, provider, change.options or {})
         _require_storable(row)
-        if change.model_type is None and (row.pk is None or "model" in (change.options or {})):
+        if change.model_type is None and (is_new or "model" in (change.options or {})):
             row.model_type = model_type_of(provider, row.config.get("model"))
     row.provider = provider
     for name in ("model_type", "is_active"):
