@@ -15,8 +15,9 @@ from agentcore_metering.adapters.django.trackers.outcomes import stream_usage
 from agentcore_metering.adapters.django.trackers.state import usage_dict
 from agentcore_metering.core.completion import complete
 from agentcore_metering.core.errors import MeteringError, UnusableAnswer
-from agentcore_metering.core.failures import classify, redact
+from agentcore_metering.core.failures import classify
 from agentcore_metering.core.lifecycle import Call
+from agentcore_metering.core.masking import redact
 from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 from agentcore_metering.core.types import FailureKind, ModelConfig
 
