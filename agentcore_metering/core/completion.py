@@ -99,11 +99,15 @@ class _Run:
     def __init__(self, call: Call, rule: AnswerRule) -> None:
         self._call = call
         self._rule = rule
-        self._policy = RetryPolicy(call.request.timeout_s, call.request.max_retries)
-        self._provider_retries = 0
-        self._unusable_answers = 0
+        self._begin_config()
         self._facts: ResponseFacts | None = None
         self._reply: Reply | None = None
+
+    def _begin_config(self) -> None:
+        request = self._call.request
+        self._policy = RetryPolicy(request.timeout_s, request.max_retries)
+        self._provider_retries = 0
+        self._unusable_answers = 0
 
     def send(self, attempt: Attempt) -> Any:
         """The raw answer. Its frame, whose locals hold the key, is gone when an exception leaves the call."""
@@ -122,7 +126,7 @@ class _Run:
 
     def _arguments(self, attempt: Attempt) -> Mapping[str, Any]:
         self._facts = self._reply = None
-        timeout_s = self._policy.attempt_timeout_s(attempt.number, self._call.sent_elapsed_s)
+        timeout_s = self._policy.attempt_timeout_s(attempt.route_attempt, self._call.sent_elapsed_s)
         return {**self._call.arguments, "timeout": timeout_s}
 
     def accept(self, attempt: Attempt, response: Any) -> Answer:
@@ -148,13 +152,19 @@ class _Run:
             return None
         failure = classify(exc, call.request.secrets, call.services.clock.now())
         delay_s = self._delay_s(exc, failure)
-        attempt.fail(failure, self._facts, self._diagnostics(exc), will_retry=delay_s is not None)
+        will_retry = delay_s is not None or call.can_fall_back(failure)
+        attempt.fail(failure, self._facts, self._diagnostics(exc), will_retry=will_retry)
+        if delay_s is None and call.leave_config(failure):
+            self._begin_config()
+            return 0.0
         if delay_s is None:
             call.end(Status.FAILED, failure)
             self._prepare(exc)
         return delay_s
 
     def _delay_s(self, exc: Exception, failure: Failure) -> float | None:
+        if self._call.must_leave_config(failure):
+            return None
         elapsed_s = self._call.sent_elapsed_s
         if not isinstance(exc, UnusableAnswer):
             delay_s = self._policy.next_delay_s(self._provider_retries, failure, elapsed_s)

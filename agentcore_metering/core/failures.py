@@ -119,8 +119,10 @@ def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
         masked = _masked(value, known, forms)
         if masked is not value:
             setattr(exc, name, masked)
+    is_lost = _BY_CLASS_NAME.get(type(exc).__name__) is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc)
     exc.__traceback__ = None
-    exc.__cause__ = None
+    # What the chain alone could tell, told anew without its frames.
+    exc.__cause__ = ConnectionError("The provider was not reached.") if is_lost else None
     exc.__context__ = None
 
 
@@ -162,9 +164,19 @@ def _kind(exc: BaseException) -> FailureKind:
         kind = _BY_STATUS.get(status or 0) or _BY_CLASS_NAME.get(type(error).__name__)
         if kind is None and status is not None:
             kind = FailureKind.UPSTREAM_ERROR if status >= 500 else FailureKind.BAD_REQUEST
+        if kind is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc):
+            return FailureKind.NETWORK_ERROR
         if kind is not None:
             return kind
     return FailureKind.UNKNOWN
+
+
+def _was_not_answered(exc: BaseException) -> bool:
+    """Whether the connection failed: LiteLLM turns a refused one into a server's error with a status that no server gave."""
+    return any(
+        _BY_CLASS_NAME.get(type(error).__name__) is FailureKind.NETWORK_ERROR
+        for error in _chain(exc, with_context=True)
+    )
 
 
 def _error_type(exc: BaseException) -> str:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from agentcore_metering.core import redirects
 from agentcore_metering.core.containment import contained
+from agentcore_metering.core.fallback import FallbackPlan
 from agentcore_metering.core.log_masking import remember_secrets
 from agentcore_metering.core.nesting import metered
 from agentcore_metering.core.otel_callbacks import with_parent
@@ -39,6 +40,7 @@ from agentcore_metering.core.types import (
     Cost,
     CostStatus,
     Failure,
+    FailureKind,
     OutputContent,
     ResponseFacts,
     Status,
@@ -71,15 +73,21 @@ class Call:
         request: CallRequest,
         context: CallContext,
         on_attempt: AttemptListener | None = None,
+        fallback: FallbackPlan | None = None,
     ) -> None:
         self.services = services
         self.request = request
+        """The request of the configuration that is being asked; a fallback puts another one in its place."""
+        self._asked = request
         self.context = context
         self._on_attempt = on_attempt
+        self._fallback = fallback
         self._started_at = services.clock.now()
         self._started_s = services.clock.monotonic_s()
         self._attempts: list[AttemptRecord] = []
         self._attempts_begun = 0
+        self._route_attempts_begun = 0
+        self._route_sent_s: float | None = None
         self._id = uuid7()
         self._endings = count()
         self._first_sent_s: float | None = None
@@ -100,8 +108,8 @@ class Call:
 
     @property
     def sent_elapsed_s(self) -> float:
-        """Seconds since the first attempt was begun, by which the deadline goes; 0 before. A stream may be consumed long after it was made."""
-        return 0.0 if self._first_sent_s is None else self.elapsed_s - self._first_sent_s
+        """Seconds since this configuration's first attempt, by which the deadline goes; 0 before. A stream may be consumed late."""
+        return 0.0 if self._route_sent_s is None else self.elapsed_s - self._route_sent_s
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -113,10 +121,13 @@ class Call:
     def begin_attempt(self) -> Attempt:
         """The next attempt, about to be sent. The first one's id is the call's."""
         self._attempts_begun += 1
+        self._route_attempts_begun += 1
         self._output = None
         remember_secrets(self.request.secrets)
+        if self._route_sent_s is None:
+            self._route_sent_s = self.elapsed_s
         if self._first_sent_s is None:
-            self._first_sent_s = self.elapsed_s
+            self._first_sent_s = self._route_sent_s
         start = AttemptStart(
             id=self._id if self._attempts_begun == 1 else uuid7(),
             call_id=self._id,
@@ -128,7 +139,28 @@ class Call:
         )
         with contained("persistence"):
             self.services.sink.attempt_started(start)
-        return Attempt(self, start)
+        return Attempt(self, start, self._route_attempts_begun, self._fallback)
+
+    def can_fall_back(self, failure: Failure) -> bool:
+        """Whether there is another configuration to go on with after this failure."""
+        return self._fallback is not None and self._fallback.covers(failure)
+
+    def must_leave_config(self, failure: Failure) -> bool:
+        """Whether it is of no use to ask this configuration again, and there is another one: no retry fills an empty account."""
+        return failure.kind is FailureKind.INSUFFICIENT_BALANCE and self.can_fall_back(failure)
+
+    def leave_config(self, failure: Failure) -> bool:
+        """Give up the configuration that was asked. True: `request` is now the next one's. False: there is none, the call has failed."""
+        if self._fallback is None:
+            return False
+        with contained("fallback"):
+            self._fallback.give_up(self.request.target.config_uuid, failure)
+        if not self._fallback.covers(failure):
+            return False
+        self.request = self._fallback.advance(failure)
+        self._route_attempts_begun = 0
+        self._route_sent_s = None
+        return True
 
     def activate(self) -> AbstractContextManager[None]:
         """A context in which the provider is called with the call's span current; see `CallObservation.activate`."""
@@ -149,7 +181,7 @@ class Call:
             return
         record = CallRecord(
             call_id=self._id,
-            request=self.request,
+            request=self._asked,
             context=self.context,
             status=status,
             started_at=self._started_at,
@@ -193,9 +225,14 @@ class Call:
 class Attempt:
     """One request to the provider, from just before it is sent."""
 
-    def __init__(self, call: Call, start: AttemptStart) -> None:
+    def __init__(
+        self, call: Call, start: AttemptStart, route_attempt: int = 1, fallback: FallbackPlan | None = None
+    ) -> None:
         self._call = call
         self._start = start
+        self._fallback = fallback
+        self.route_attempt = route_attempt
+        """1 for the first attempt by its configuration; the deadline and the retries are a configuration's own."""
         self._started_s = call.services.clock.monotonic_s()
         self._first_chunk_s: float | None = None
         self._record: AttemptRecord | None = None
@@ -214,6 +251,9 @@ class Attempt:
 
     def succeed(self, facts: ResponseFacts, notes: Mapping[str, Any] = EMPTY) -> AttemptRecord:
         """A usable answer has come to its end."""
+        if self._fallback is not None:
+            with contained("fallback"):
+                self._fallback.succeeded(self._start.target.config_uuid)
         return self._end(Status.SUCCEEDED, facts, notes=notes)
 
     def fail(
@@ -247,6 +287,8 @@ class Attempt:
         duration_s = self._elapsed_s
         cost, cost_status = self._price(facts)
         start = self._start
+        if self._fallback is not None:
+            notes = {**self._fallback.notes(start, self.route_attempt, failure), **notes}
         record = AttemptRecord(
             id=start.id,
             call_id=start.call_id,

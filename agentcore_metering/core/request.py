@@ -19,7 +19,15 @@ from agentcore_metering.core.providers import Provider, get_provider, semconv_pr
 from agentcore_metering.core.routing import find_route
 from agentcore_metering.core.types import CallRequest, ModelConfig, ModelTarget
 
-__all__ = ["CREDENTIAL_KEYS", "RequestPolicy", "build_request", "litellm_params", "server_of", "span_parameters"]
+__all__ = [
+    "CREDENTIAL_KEYS",
+    "RequestPolicy",
+    "build_request",
+    "litellm_params",
+    "ready_request",
+    "server_of",
+    "span_parameters",
+]
 
 MAX_NUM_RETRIES = 10
 
@@ -129,6 +137,41 @@ def build_request(
         output_type=spec.output_type,
         idle_timeout_s=_seconds(options, "stream_idle_timeout_seconds"),
         total_timeout_s=_seconds(options, "stream_total_timeout_seconds"),
+    )
+
+
+def ready_request(
+    params: Mapping[str, Any], secrets: tuple[str, ...] = (), policy: RequestPolicy = DEFAULT_POLICY
+) -> CallRequest:
+    """The request of a caller who has LiteLLM's arguments for `completion` ready: sent as they are, but for the retries, which are ours.
+
+    Raises:
+        ConfigError: `timeout` or `num_retries` is not usable.
+    """
+    arguments = {
+        key: value for key, value in params.items() if key not in ("num_retries", "max_retries", "retry_policy")
+    }
+    arguments["timeout"] = _timeout_s(params.get("timeout"))
+    model = str(params.get("model") or "")
+    prefix, _slash, rest = model.rpartition("/") if params.get("custom_llm_provider") else model.partition("/")
+    provider = str(params.get("custom_llm_provider") or (prefix if rest else "openai"))
+    address, port = server_of(params.get("api_base"))
+    return CallRequest(
+        target=ModelTarget(
+            operation=OPERATIONS["completion"].operation,
+            provider=provider,
+            provider_name=semconv_provider_name(provider),
+            request_model=rest or model,
+            litellm_model=model,
+            server_address=address,
+            server_port=port,
+        ),
+        arguments=arguments,
+        timeout_s=arguments["timeout"],
+        max_retries=_num_retries(params.get("num_retries")),
+        parameters=span_parameters(arguments),
+        secrets=secrets,
+        redact_exceptions=policy.redact_exceptions,
     )
 
 

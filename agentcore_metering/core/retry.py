@@ -36,11 +36,14 @@ class RetryPolicy:
         """
         if retries_done >= self.max_retries or not failure.is_retryable:
             return None
-        if failure.retry_after_s is not None:
-            delay_s = failure.retry_after_s + self.jitter_s()
-        else:
-            delay_s = min(answer_delay_s(retries_done) + self.jitter_s(), MAX_BACKOFF_S)
+        delay_s = self.backoff_s(retries_done, failure)
         return delay_s if delay_s < self.timeout_s - elapsed_s else None
+
+    def backoff_s(self, retries_done: int, failure: Failure) -> float:
+        """Seconds to wait where there is time for it."""
+        if failure.retry_after_s is not None:
+            return failure.retry_after_s + self.jitter_s()
+        return min(answer_delay_s(retries_done) + self.jitter_s(), MAX_BACKOFF_S)
 
     def attempt_timeout_s(self, attempt: int, elapsed_s: float) -> float:
         """The timeout of attempt number `attempt` (1-based): the configured constant for the first, then what is left.

@@ -172,6 +172,8 @@ class ModelConfig:
     """None for a configuration from Django settings."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """The secret values among `options`, for masking."""
+    fallback: Any = None
+    """The stored policy for when this configuration fails, not yet checked; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,3 +154,17 @@ def test_classify_looks_inside_litellms_wrapper_for_streams() -> None:
 
 def test_classify_status_tells_more_than_a_wrapping_class() -> None:
     assert classify(provider_error("BadRequestError", 403)).kind is FailureKind.PERMISSION_DENIED
+
+
+def test_connection_that_was_refused_is_no_servers_error() -> None:
+    refused = provider_error("APIConnectionError")
+    wrapped = provider_error("InternalServerError", 500)
+    wrapped.__context__ = refused
+
+    failure = classify(wrapped)
+
+    assert (failure.kind, failure.is_retryable) == (FailureKind.NETWORK_ERROR, True)
+    assert classify(provider_error("InternalServerError", 500)).kind is FailureKind.UPSTREAM_ERROR
+    scrub_exception(wrapped, ())
+    assert classify(wrapped).kind is FailureKind.NETWORK_ERROR
+    assert wrapped.__cause__ is not refused

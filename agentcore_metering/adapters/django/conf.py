@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, overload
@@ -409,3 +410,13 @@ def is_debug() -> bool:
 def secret_key_material() -> tuple[str | bytes, ...]:
     """Django's SECRET_KEY and after it SECRET_KEY_FALLBACKS: what keys are derived from where none are configured."""
     return (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+
+
+def __getattr__(name: str) -> Any:
+    """Names that existing projects import from here; their home reads the database, which this module must not."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    home = import_module("agentcore_metering.adapters.django.services.policy_names")
+    if name not in home.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(home, name)

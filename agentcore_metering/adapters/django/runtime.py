@@ -11,6 +11,7 @@ from typing import Any
 
 from agentcore_metering.adapters.django.conf import deepseek_thinking_model_prefixes, metering_settings
 from agentcore_metering.adapters.django.config.cache import ConfigCache, PriceRefresher
+from agentcore_metering.adapters.django.config.chain import ConfigChain, find_chain
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.outbound import OutboundGuard
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
@@ -53,6 +54,13 @@ class Metering:
         Side effect: the operator's prices are read anew where that is due.
         """
         config = self.configs.resolve(user_id, model_uuid, strict_user_scope=strict_user_scope, model_type=model_type)
+        return self.admit(config)
+
+    def admit(self, config: ModelConfig) -> ModelConfig:
+        """`config`, by which a call is about to be made.
+
+        Raises `EndpointRefused` where it leads to where calls may not go. Side effect: see `resolve_config`.
+        """
         # What stands in settings was written by the operator himself.
         if self.outbound is not None and config.scope is not ConfigScope.SETTINGS:
             refusal = self.outbound.refusal(config.options)
@@ -60,6 +68,12 @@ class Metering:
                 raise EndpointRefused(refusal)
         self.prices.refresh_if_due()
         return config
+
+    def resolve_chain(self, config: ModelConfig, user_id: Any) -> ConfigChain:
+        """The configuration with those that its fallback policy names; see `config.chain`."""
+        if config.fallback is None:
+            return ConfigChain.only(config)
+        return find_chain(config, user_id, lambda *asked: self.admit(self.configs.resolve(*asked)))
 
     @property
     def request_policy(self) -> RequestPolicy:

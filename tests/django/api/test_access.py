@@ -9,18 +9,18 @@ from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django.api.urls import urlpatterns
 from agentcore_metering.adapters.django.api.views.base import MeteringView
-from tests.django.api.urls import METHODS, UNKNOWN
+from tests.django.api.urls import METHODS, UNKNOWN, WITH_BODY
 from tests.django.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize(("method", "url"), METHODS)
+@pytest.mark.parametrize(("method", "url"), [*METHODS, *WITH_BODY])
 def test_anonymous_is_refused(method: str, url: str) -> None:
     assert getattr(APIClient(), method)(url).status_code in (401, 403)
 
 
-@pytest.mark.parametrize(("method", "url"), METHODS)
+@pytest.mark.parametrize(("method", "url"), [*METHODS, *WITH_BODY])
 def test_user_who_is_no_admin_is_refused(method: str, url: str) -> None:
     client = APIClient()
     client.force_authenticate(make_user())

@@ -39,6 +39,11 @@ def test_post_makes_a_global_configuration(api: APIClient) -> None:
         "model_type": "llm",
         "provider": "openai",
         "config": {"api_key": "***4711", "model": "gpt-4o"},
+        "model_info": {
+            "supported_modalities": ["text", "image"],
+            "supported_output_modalities": ["text"],
+            "sources": {"supported_modalities": "catalog", "supported_output_modalities": "catalog"},
+        },
         "fallback": None,
         "is_active": True,
         "is_default": True,
@@ -240,3 +245,16 @@ def test_put_of_the_default_takes_it_from_the_others(api: APIClient) -> None:
     assert [item["is_default"] for item in api.get(LLM_CONFIG).json()] == [False, True]
     old.refresh_from_db()
     assert old.is_default is False
+
+
+def test_model_type_follows_the_model_unless_it_is_sent(api: APIClient) -> None:
+    embedding = {"config": {"api_key": KEY, "model": "text-embedding-3-small"}}
+
+    made = api.post(LLM_CONFIG, embedding, format="json").json()
+    url = config_url(made["uuid"])
+    sent = api.put(url, {**embedding, "model_type": "llm"}, format="json").json()
+    untouched = api.put(url, {"is_active": False}, format="json").json()
+    derived = api.put(url, embedding, format="json").json()
+
+    types = [answer["model_type"] for answer in (made, sent, untouched, derived)]
+    assert types == ["embedding", "llm", "llm", "embedding"]

@@ -42,6 +42,16 @@ MATRIX: dict[tuple[str, str], tuple[str, str]] = {
     (ADMIN, "llm-config-detail"): (MANAGE, "get put delete"),
     (ADMIN, "llm-config-detail-legacy"): (MANAGE, "get put delete"),
     (ADMIN, "llm-config-changes"): (MANAGE, "get"),
+    (ADMIN, "llm-config-test"): (MANAGE, "post"),
+    (ADMIN, "llm-config-test-call"): (MANAGE, "post"),
+    (ADMIN, "llm-config-fallback"): (MANAGE, "get put"),
+    (ADMIN, "llm-config-fallback-reset"): (MANAGE, "post"),
+    (USER, "models"): (SELF, "get"),
+    (USER, "providers"): (SELF, "get"),
+    (USER, "test"): (SELF, "post"),
+    (USER, "test-call"): (SELF, "post"),
+    (USER, "fallback"): (SELF, "get put"),
+    (USER, "fallback-reset"): (SELF, "post"),
     (USER, "my-usage"): (SELF, "get"),
     (USER, "my-stats"): (SELF, "get"),
 }
@@ -50,6 +60,10 @@ ARGUMENTS = {
     "llm-config-detail": [UNKNOWN],
     "llm-config-detail-legacy": [4711],
     "llm-config-changes": [UNKNOWN],
+    "llm-config-fallback": [UNKNOWN],
+    "llm-config-fallback-reset": [UNKNOWN],
+    "fallback": [UNKNOWN],
+    "fallback-reset": [UNKNOWN],
 }
 
 CALLERS = ("anonymous", "user", "staff", "admin", "viewer", "manager", "inactive")

@@ -37,6 +37,11 @@ METHODS = [
     ],
 ]
 
+FALLBACK = f"{LLM_CONFIG}{UNKNOWN}/fallback"
+METHODS += [("get", FALLBACK), ("put", FALLBACK), ("post", f"{FALLBACK}/reset")]
+WITH_BODY = [("post", f"{LLM_CONFIG}test/"), ("post", f"{LLM_CONFIG}test-call/")]
+"""Methods that answer 400 to an empty body."""
+
 
 def config_url(ref: object) -> str:
     return f"{LLM_CONFIG}{ref}/"

@@ -41,7 +41,7 @@ def test_the_compiled_catalogue_is_that_of_the_source() -> None:
         translations = gettext.GNUTranslations(compiled)
 
     assert {english: translations.gettext(english) for english in written()} == written()
-    assert len(written()) == len(MESSAGES)
+    assert len(written()) >= len(MESSAGES)
 
 
 @pytest.mark.parametrize(

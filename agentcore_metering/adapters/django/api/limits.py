@@ -1,7 +1,4 @@
-"""Bounds of the endpoints that call a provider at the caller's wish: how often, how long a prompt, how many tokens.
-
-A view lists `TestThrottle` in its `throttle_classes`, and uses the bounds in its serializer.
-"""
+"""Bounds of the endpoints that call a provider at the caller's wish: how often, how long a prompt, how many tokens."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ class _Entry:
     sealed: str | None
     scope: ConfigScope
     uuid: UUID | None
+    fallback: Any
 
 
 class ConfigCache:
@@ -90,13 +91,15 @@ class ConfigCache:
             if config is not None:
                 return config
         secrets = unseal(entry.sealed)[0] if entry.sealed is not None else {}
-        return ModelConfig(entry.provider, {**entry.public, **secrets}, entry.scope, entry.uuid, secret_texts(secrets))
+        options = {**entry.public, **secrets}
+        return ModelConfig(entry.provider, options, entry.scope, entry.uuid, secret_texts(secrets), entry.fallback)
 
     def _keep(self, key: Key, config: ModelConfig, stamp: Stamp) -> None:
         public, secrets = split_secrets(config.options)
         sealed = seal(secrets, UNBOUND) if secrets else None
         with self._lock:
-            self._entries[key] = _Entry(stamp, config.provider, public, sealed, config.scope, config.uuid)
+            entry = _Entry(stamp, config.provider, public, sealed, config.scope, config.uuid, config.fallback)
+            self._entries[key] = entry
             self._entries.move_to_end(key)
             while len(self._entries) > MAX_ENTRIES:
                 self._entries.popitem(last=False)

@@ -23,7 +23,14 @@ from agentcore_metering.constants import (
 from agentcore_metering.core.gateway import price_entries, price_map_version
 from agentcore_metering.core.providers import PROVIDERS, Provider
 
-__all__ = ["CAPABILITY_LABELS", "model_catalogue", "provider_catalogue"]
+__all__ = [
+    "CAPABILITY_LABELS",
+    "find_model",
+    "model_catalogue",
+    "model_modalities",
+    "model_type_of",
+    "provider_catalogue",
+]
 
 OPTIONAL_KEYS = (
     "api_base",
@@ -67,6 +74,15 @@ _MODE_CAPABILITIES = {
     "audio_speech": "text-to-speech",
 }
 
+_INPUT_FLAGS = {
+    "image": "supports_vision",
+    "audio": "supports_audio_input",
+    "video": "supports_video_input",
+}
+
+_MODES_OF_THEIR_OWN = frozenset({"embedding", "image_generation"})
+"""Modes that are model types too; every other one is a language model's."""
+
 
 def provider_catalogue() -> dict[str, Any]:
     """By provider id: required and optional keys, which a form may edit, and defaults."""
@@ -93,6 +109,57 @@ def model_catalogue() -> list[dict[str, Any]]:
         }
         for provider in PROVIDERS.values()
     ]
+
+
+def find_model(provider: str, model: str) -> dict[str, Any] | None:
+    """The catalogue's item for a model, or None where it has none."""
+    return _items().get((provider.strip().lower(), model.strip()))
+
+
+def model_type_of(provider: str, model: Any) -> str:
+    """`embedding`, `image_generation` or `llm`, by what the catalogue says the model is for; `llm` for one that it does not know."""
+    item = find_model(provider, model) if isinstance(model, str) else None
+    mode = item["mode"] if item is not None else ""
+    return mode if mode in _MODES_OF_THEIR_OWN else "llm"
+
+
+def model_modalities(provider: str, model: Any) -> Mapping[str, list[str]]:
+    """`supported_modalities` and `supported_output_modalities` of a model, by the map; empty for one that it does not know."""
+    if not isinstance(model, str):
+        return {}
+    return _modalities_by_model().get((provider.strip().lower(), model.strip()), {})
+
+
+@cache
+def _modalities_by_model() -> dict[tuple[str, str], dict[str, list[str]]]:
+    ids = {provider.litellm_name: provider.id for provider in PROVIDERS.values() if not provider.is_gateway}
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for key, entry in price_entries():
+        name = str(entry.get("litellm_provider", ""))
+        if name in ids:
+            found.setdefault((ids[name], key.removeprefix(f"{name}/")), _modalities(entry))
+    return found
+
+
+def _modalities(entry: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The map's own lists; where it has none, what its flags say of a model for chat."""
+    is_chat = entry.get("mode") in ("chat", "completion", "responses")
+    flags = {"text": is_chat, **{name: bool(entry.get(flag)) for name, flag in _INPUT_FLAGS.items()}}
+    return {
+        "supported_modalities": _listed(entry.get("supported_modalities"))
+        or [name for name, has in flags.items() if has],
+        "supported_output_modalities": _listed(entry.get("supported_output_modalities"))
+        or (["text"] if is_chat else []),
+    }
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+@cache
+def _items() -> dict[tuple[str, str], dict[str, Any]]:
+    return {(provider["id"], item["id"]): item for provider in model_catalogue() for item in provider["models"]}
 
 
 def _provider_item(provider: Provider) -> dict[str, Any]:

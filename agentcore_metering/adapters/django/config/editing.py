@@ -17,6 +17,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.catalogue import model_type_of
+from agentcore_metering.adapters.django.config.health import forget
 from agentcore_metering.adapters.django.config.masking import has_mask, unmasked
 from agentcore_metering.adapters.django.config.shape import require_sound
 from agentcore_metering.adapters.django.fields import UnreadableConfig
@@ -37,6 +39,7 @@ class ConfigChange:
     options: Mapping[str, Any] | None = None
     """Merged over the stored options; a null deletes its key, a mask keeps the stored secret."""
     model_type: str | None = None
+    """None: what the catalogue says that the model is for, where a model is written."""
     is_active: bool | None = None
     is_default: bool | None = None
     """Has a meaning for global configurations only."""
@@ -60,7 +63,7 @@ def create_config(change: ConfigChange, user: Any = None) -> LLMConfig:
         InvalidField: the options cannot be stored, or hold a mask instead of a secret.
     """
     scope = LLMConfig.Scope.GLOBAL if user is None else LLMConfig.Scope.USER
-    return _write(LLMConfig(scope=scope, user=user), change)
+    return _write(LLMConfig(scope=scope, user=user), change, is_new=True)
 
 
 def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
@@ -73,14 +76,19 @@ def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
     with transaction.atomic(using=metering_settings.DATABASE_ALIAS):
         if change.is_default:
             _lock_defaults()
-        return _write(configs().select_for_update().get(pk=row.pk), change)
+        changed = _write(configs().select_for_update().get(pk=row.pk), change)
+    # What put it out of use may be what was mended.
+    forget(changed.uuid)
+    return changed
 
 
-def _write(row: LLMConfig, change: ConfigChange) -> LLMConfig:
+def _write(row: LLMConfig, change: ConfigChange, *, is_new: bool = False) -> LLMConfig:
     provider = row.provider if change.provider is None else change.provider
     if change.options is not None or provider != row.provider:
         row.config = merged_options(row.provider, row.config, provider, change.options or {})
         _require_storable(row)
+        if change.model_type is None and (is_new or "model" in (change.options or {})):
+            row.model_type = model_type_of(provider, row.config.get("model"))
     row.provider = provider
     for name in ("model_type", "is_active"):
         value = getattr(change, name)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from agentcore_metering.adapters.django.config.editing import configs
 from agentcore_metering.adapters.django.config.users import parse_user_pk
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.core.errors import InvalidField
 
-__all__ = ["ALL_MODEL_TYPES", "list_configs", "list_user_configs", "of_model_type"]
+__all__ = ["ALL_MODEL_TYPES", "list_configs", "list_user_configs", "of_model_type", "own_configs"]
 
 ALL_MODEL_TYPES = "all"
 
@@ -38,6 +39,12 @@ def list_user_configs(params: Mapping[str, str]) -> QuerySet[LLMConfig]:
     rows = configs().filter(scope=LLMConfig.Scope.USER).select_related("user").order_by("created_at", "id")
     user_id = str(params.get("user_id") or "").strip()
     return rows.filter(user_id=parse_user_pk(user_id)) if user_id else rows
+
+
+def own_configs(user: Any) -> QuerySet[LLMConfig]:
+    """What this user may change and test: his own, and for staff also everybody's."""
+    is_own = Q(scope=LLMConfig.Scope.USER, user=user)
+    return configs().filter(is_own | Q(scope=LLMConfig.Scope.GLOBAL) if user.is_staff else is_own)
 
 
 def of_model_type(rows: QuerySet[LLMConfig], params: Mapping[str, str]) -> QuerySet[LLMConfig]:

@@ -14,7 +14,15 @@ from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.secretbox import split_secrets
 from agentcore_metering.core.types import ConfigScope, ModelConfig
 
-__all__ = ["from_settings", "global_config", "secret_texts", "stored_config", "user_config"]
+__all__ = [
+    "config_of",
+    "from_settings",
+    "global_config",
+    "secret_texts",
+    "secret_values",
+    "stored_config",
+    "user_config",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +42,7 @@ def stored_config(model_uuid: Any, model_type: str, user_id: Any) -> ModelConfig
     if row.scope == LLMConfig.Scope.USER and user_id is not None and row.user_id != _user_pk(user_id):
         logger.warning("Config %s belongs to another user than %s: refused", uuid, user_id)
         return None
-    return _to_config(row)
+    return config_of(row)
 
 
 def user_config(user_id: Any, model_type: str) -> ModelConfig | None:
@@ -75,12 +83,15 @@ def _active(model_type: str) -> QuerySet[LLMConfig]:
     return LLMConfig.objects.using(metering_settings.DATABASE_ALIAS).filter(is_active=True, model_type=model_type)
 
 
-def _to_config(row: LLMConfig | None) -> ModelConfig | None:
-    if row is None:
-        return None
+def config_of(row: LLMConfig) -> ModelConfig:
+    """The row as a call takes it."""
     options = row.config
     scope = ConfigScope.USER if row.scope == LLMConfig.Scope.USER else ConfigScope.GLOBAL
-    return ModelConfig(row.provider, options, scope, row.uuid, secret_values(options))
+    return ModelConfig(row.provider, options, scope, row.uuid, secret_values(options), row.fallback)
+
+
+def _to_config(row: LLMConfig | None) -> ModelConfig | None:
+    return None if row is None else config_of(row)
 
 
 def _user_pk(user_id: Any) -> Any:

@@ -6,13 +6,14 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentcore_metering.adapters.django.config.chain import ConfigChain
 from agentcore_metering.adapters.django.runtime import Metering
+from agentcore_metering.adapters.django.trackers.routes import build_requests, fallback_plan
 from agentcore_metering.adapters.django.trackers.state import append_llm_call, litellm_metadata, parse_state
 from agentcore_metering.core.arguments import CallArguments, OperationArguments
 from agentcore_metering.core.errors import ConfigNotFound
 from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.operations import OPERATIONS
-from agentcore_metering.core.request import build_request
 from agentcore_metering.core.types import AttemptRecord, CallContext, ModelConfig
 
 __all__ = ["Caller", "State"]
@@ -59,8 +60,27 @@ class Caller:
         Raises:
             ConfigError: the configuration cannot be used; nothing has begun.
         """
-        request = build_request(config, arguments, metering.request_policy)
-        return Call(metering.services, request, self.context, self._note_attempt)
+        return self.begin_chain(metering, ConfigChain.only(config), arguments)
+
+    def begin_chain(
+        self, metering: Metering, chain: ConfigChain, arguments: CallArguments | OperationArguments
+    ) -> Call:
+        """The same by the first configuration of a chain, and after it by the others.
+
+        Raises:
+            ConfigError: none of them can be used; nothing has begun.
+        """
+        requests = build_requests(chain, arguments, metering.request_policy)
+        plan = fallback_plan(chain, requests[1:])
+        return Call(metering.services, requests[0], self.context, self._note_attempt, plan)
+
+    def find_chain(self, metering: Metering) -> ConfigChain:
+        """The configuration of a completion, with those that its fallback policy names.
+
+        Raises:
+            ConfigNotFound: there is none.
+        """
+        return metering.resolve_chain(self.find_config(metering), (self.state or {}).get("user_id"))
 
     @property
     def litellm_arguments(self) -> dict[str, Any]:

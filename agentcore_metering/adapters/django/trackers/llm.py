@@ -7,12 +7,14 @@ from typing import Any
 from agentcore_metering.adapters.django.off_loop import off_loop
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.caller import State
+from agentcore_metering.adapters.django.trackers.legacy import call_ready, message_payload, save_usage
 from agentcore_metering.adapters.django.trackers.operations import AsyncOperation, SyncOperation
 from agentcore_metering.adapters.django.trackers.options import CallOptions
 from agentcore_metering.adapters.django.trackers.outcomes import raise_friendly, stream_usage, translation
 from agentcore_metering.adapters.django.trackers.state import message_dict, usage_dict
 from agentcore_metering.core.arguments import require_messages
 from agentcore_metering.core.completion import Answer, acomplete, complete
+from agentcore_metering.core.json_mode import repair_json_object
 from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 
 __all__ = ["LLMTracker"]
@@ -42,6 +44,10 @@ class LLMTracker:
     atranscription = AsyncOperation("transcription")
     speech = SyncOperation("speech")
     aspeech = AsyncOperation("speech")
+
+    # Private in the reference, and called by existing projects all the same.
+    _call_and_track_non_stream_once = staticmethod(call_ready)
+    _save_usage_to_db = staticmethod(save_usage)
 
     @staticmethod
     def call_and_track(  # noqa: PLR0913 - existing projects call it by this signature
@@ -94,7 +100,7 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        call = options.begin(metering, options.caller.find_config(metering))
+        call = options.begin(metering, options.caller.find_chain(metering))
         if stream:
             return CompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:
@@ -135,7 +141,7 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        call = options.begin(metering, await off_loop(options.caller.find_config, metering))
+        call = options.begin(metering, await off_loop(options.caller.find_chain, metering))
         if stream:
             return AsyncCompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:
@@ -147,3 +153,11 @@ class LLMTracker:
 
 def _shaped(answer: Answer, options: CallOptions) -> tuple[Any, UsageDict]:
     return message_dict(answer.reply) if options.gives_message else answer.text, usage_dict(answer.record)
+
+
+def _raise_friendly(exc: Exception, friendly_errors: bool) -> None:
+    raise_friendly(exc, is_wanted=friendly_errors)
+
+
+_assistant_message_payload = message_payload
+_repair_json_obj = repair_json_object

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_noop as _
 
 from agentcore_metering.core.errors import LLMProviderError
 from agentcore_metering.core.failures import classify
 from agentcore_metering.core.types import FailureKind
 
-__all__ = ["MESSAGES", "to_friendly"]
+__all__ = ["MESSAGES", "MESSAGE_IDS", "to_friendly"]
 
-MESSAGES = {
+MESSAGE_IDS = {
     FailureKind.INSUFFICIENT_BALANCE: _("The account's balance is insufficient. Please top it up at the provider."),
     FailureKind.INVALID_API_KEY: _("The API key is invalid. Please check the model configuration."),
     FailureKind.AUTH_FAILED: _("The provider refused the credentials. Please check the model configuration."),
@@ -27,7 +28,10 @@ MESSAGES = {
     FailureKind.INVALID_JSON: _("The model's answer could not be read. Please try again."),
     FailureKind.UNKNOWN: _("The call of the model failed."),
 }
-"""One for each kind. Lazy: they are read in the language that is active when they are shown, and none is activated for it."""
+"""One for each kind, in English."""
+
+MESSAGES = {kind: gettext_lazy(text) for kind, text in MESSAGE_IDS.items()}
+"""The same. Lazy: they are read in the language that is active when they are shown, and none is activated for it."""
 
 
 def to_friendly(exc: Exception) -> LLMProviderError | None:

@@ -6,12 +6,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentcore_metering.adapters.django.config.chain import ConfigChain
 from agentcore_metering.adapters.django.runtime import Metering
 from agentcore_metering.adapters.django.trackers.caller import Caller, State
 from agentcore_metering.core.arguments import CallArguments
 from agentcore_metering.core.completion import PLAIN_TEXT, AnswerRule, json_object
 from agentcore_metering.core.lifecycle import Call
-from agentcore_metering.core.types import ModelConfig
 
 __all__ = ["CallOptions"]
 
@@ -23,23 +23,23 @@ class CallOptions:
     """The arguments of `LLMTracker.call_and_track`, in their order; see there."""
 
     messages: Any = field(repr=False)
-    json_mode: bool
-    max_tokens: int | None
-    temperature: float | None
-    top_p: float | None
-    reasoning_effort: str | None
-    response_format: Any
-    node_name: str
-    state: State | None = field(repr=False)
-    model_uuid: Any
-    stream: bool
-    json_repair: bool | None
-    json_attempts: int
-    tools: Any = field(repr=False)
-    tool_choice: Any
-    return_message: bool
-    strict_user_scope: bool
-    friendly_errors: bool
+    json_mode: bool = False
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
+    response_format: Any = None
+    node_name: str = "unknown"
+    state: State | None = field(default=None, repr=False)
+    model_uuid: Any = None
+    stream: bool = False
+    json_repair: bool | None = None
+    json_attempts: int = 3
+    tools: Any = field(default=None, repr=False)
+    tool_choice: Any = None
+    return_message: bool = False
+    strict_user_scope: bool = False
+    friendly_errors: bool = False
 
     @property
     def caller(self) -> Caller:
@@ -61,8 +61,8 @@ class CallOptions:
         """What makes an answer usable."""
         return json_object(self.json_attempts) if self.repairs_json else PLAIN_TEXT
 
-    def begin(self, metering: Metering, config: ModelConfig) -> Call:
-        """The call by this configuration; it has begun.
+    def begin(self, metering: Metering, chain: ConfigChain) -> Call:
+        """The call by these configurations; it has begun.
 
         Raises:
             ConfigError: the configuration cannot be used; nothing has begun.
@@ -82,4 +82,4 @@ class CallOptions:
             is_streaming=self.stream,
             **caller.litellm_arguments,
         )
-        return caller.begin(metering, config, arguments)
+        return caller.begin_chain(metering, chain, arguments)

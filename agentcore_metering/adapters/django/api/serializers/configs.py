@@ -14,6 +14,7 @@ from rest_framework.fields import empty
 from agentcore_metering.adapters.django.api.serializers.users import UserPkField
 from agentcore_metering.adapters.django.config.editing import ConfigChange, default_config_uuid
 from agentcore_metering.adapters.django.config.masking import masked
+from agentcore_metering.adapters.django.config.model_info import model_info
 from agentcore_metering.adapters.django.config.users import display_name
 from agentcore_metering.adapters.django.models import LLMConfig
 
@@ -87,6 +88,7 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
     model_type = serializers.CharField(read_only=True)
     provider = serializers.CharField(read_only=True)
     config = serializers.SerializerMethodField()
+    model_info = serializers.SerializerMethodField()
     fallback = serializers.JSONField(read_only=True, allow_null=True)
     is_active = serializers.BooleanField(read_only=True)
     is_default = serializers.SerializerMethodField()
@@ -101,6 +103,11 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
     def get_config(self, row: LLMConfig) -> dict[str, Any]:
         """With masks in place of secrets."""
         return masked(row.config) if isinstance(row.config, dict) else {}
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_model_info(self, row: LLMConfig) -> dict[str, Any]:
+        """What the model takes in and gives out, and whose word that is."""
+        return model_info(row.provider, row.config)
 
     def get_is_default(self, row: LLMConfig) -> bool:
         """Whether a call that names no configuration, for a user without one, gets this one."""

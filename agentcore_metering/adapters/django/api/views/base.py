@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
@@ -19,9 +20,11 @@ from rest_framework.views import APIView
 
 from agentcore_metering.adapters.django.api.errors import to_http_error
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.editing import configs
+from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.models.actors import acting
 
-__all__ = ["TAG", "MeteringView", "read_body"]
+__all__ = ["TAG", "ConfigsView", "MeteringView", "read_body"]
 
 TAG = "llm-metering"
 
@@ -50,6 +53,14 @@ class MeteringView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """The response for an exception; this package's own errors are 400."""
         return super().handle_exception(to_http_error(exc))
+
+
+class ConfigsView(MeteringView):
+    """A view of configurations that its caller names."""
+
+    def visible(self, request: Request) -> QuerySet[LLMConfig]:
+        """Those that this caller may see, change and test."""
+        return configs()
 
 
 def read_body(serializer_class: type[S], request: Request, *, partial: bool = False) -> S:

@@ -1,0 +1,105 @@
+"""A test call as server-sent events, pulled by a WSGI server's loop or on an ASGI server's event loop.
+
+A client that leaves closes the stream under it, so that the provider can stop and the row says `cancelled`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import get_language, override
+
+from agentcore_metering.adapters.django.trackers.trial import Trial, Verdict
+
+__all__ = ["event_stream", "failed_stream"]
+
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""The second one keeps nginx from collecting the answer."""
+
+
+def event_stream(trial: Trial, request: HttpRequest) -> StreamingHttpResponse:
+    """`reasoning` and `content` events as the model gives them, then one `done` with the usage or with what went wrong.
+
+    Raises:
+        ConfigError: the configuration cannot be used; nothing was sent.
+    """
+    # A sync iterator under ASGI would be read to its end before the first byte is sent.
+    if isinstance(request, ASGIRequest):
+        return _response(_aevents(trial, get_language()))
+    return _response(_Events(trial, get_language()))
+
+
+def failed_stream(verdict: Verdict) -> StreamingHttpResponse:
+    """The one event of a test that could not begin."""
+    return _response(iter([_event(_failure(verdict))]))
+
+
+class _Events(Iterator[bytes]):
+    """An object, because a generator that was never started does nothing when it is closed, and the call has begun."""
+
+    def __init__(self, trial: Trial, language: str | None) -> None:
+        self._trial = trial
+        self._language = language
+        self._stream = trial.stream()
+        self._is_done = False
+
+    def __next__(self) -> bytes:
+        if self._is_done:
+            raise StopIteration
+        try:
+            kind, text = next(self._stream)
+        except StopIteration as end:
+            self._is_done = True
+            return _event(_success(end.value))
+        except Exception as exc:  # noqa: BLE001 - the answer has begun: what went wrong can only be said in it
+            self._is_done = True
+            return _event(_explained(self._trial, exc, self._language))
+        return _event({"type": kind, "content": text})
+
+    def close(self) -> None:
+        """The server is done with the answer, at its end or because the client has left."""
+        self._is_done = True
+        self._stream.close()
+
+
+def _aevents(trial: Trial, language: str | None) -> AsyncIterator[bytes]:
+    stream = trial.astream()
+
+    async def events() -> AsyncIterator[bytes]:
+        try:
+            async for kind, text in stream:
+                yield _event({"type": kind, "content": text})
+            yield _event(_success(stream.result or {}))
+        except Exception as exc:  # noqa: BLE001 - as above
+            yield _event(_explained(trial, exc, language))
+        finally:
+            await stream.aclose()
+
+    return events()
+
+
+def _explained(trial: Trial, exc: Exception, language: str | None) -> dict[str, Any]:
+    # Events are made after the view, where the request's language need not be active any more.
+    with override(language):
+        return _failure(trial.explain(exc))
+
+
+def _success(usage: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {key: value for key, value in usage.items() if not key.startswith("_")}
+    return {"type": "done", "ok": True, "usage": shown}
+
+
+def _failure(verdict: Verdict) -> dict[str, Any]:
+    return {"type": "done", "ok": False, "detail": verdict.text, "error_key": verdict.error_key}
+
+
+def _event(body: Mapping[str, Any]) -> bytes:
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def _response(events: Any) -> StreamingHttpResponse:
+    return StreamingHttpResponse(events, content_type="text/event-stream", headers=HEADERS)

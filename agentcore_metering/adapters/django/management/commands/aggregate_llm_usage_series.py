@@ -1,0 +1,31 @@
+"""`aggregate_llm_usage_series`: the aggregation task by hand or by cron, under the name that existing crontabs have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from agentcore_metering.adapters.django.management.output import OperatorCommand
+from agentcore_metering.adapters.django.models import LLMUsageSeries
+from agentcore_metering.adapters.django.tasks.aggregate import aggregate
+
+
+class Command(OperatorCommand):
+    """Sum up closed buckets."""
+
+    help = "Sum up the buckets that have closed or changed. Hours, days and months are summed up together."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """See `help`."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--granularity", choices=LLMUsageSeries.Granularity.values, default="hour", help="taken for its name's sake"
+        )
+        parser.add_argument("--start", help="first moment, ISO 8601; only with --end")
+        parser.add_argument("--end", help="first moment after the last")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Aggregate, and say how many buckets."""
+        result = aggregate(options["granularity"], options["start"], options["end"])
+        self.print_result(result, [f"{name}: {value}" for name, value in result.items()], options)

@@ -1,0 +1,95 @@
+"""Deleting what is older than the policy keeps: rows of usage and of the older aggregated series, a batch at a time.
+
+By the ORM, because rows of the host's own apps may point at usage rows and Django alone knows what becomes of those. When it runs is
+left to tasks and commands.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.policy import read_policy
+from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
+
+__all__ = ["DEFAULT_BATCH_SIZE", "RetentionResult", "apply_retention"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_BATCH_SIZE = 2000
+"""Rows in one transaction: locked for some tens of milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionResult:
+    """What was deleted."""
+
+    cutoff: datetime
+    """Rows from before it were to go."""
+    retention_days: int
+    deleted_usage: int = 0
+    deleted_series: int = 0
+    is_complete: bool = True
+    """False: the time was up before everything was deleted, and the next run goes on."""
+    skipped: str | None = None
+    """Why nothing was done: `cleanup_disabled` or `invalid_retention_days`."""
+
+
+def apply_retention(
+    retention_days: int | None = None,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    budget_s: float | None = None,
+    now: datetime | None = None,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> RetentionResult:
+    """Delete what is older than `retention_days` days, oldest first, each batch in a transaction of its own.
+
+    Without `retention_days` the policy says how many, and whether anything is deleted at all. After `budget_s` seconds no further batch
+    is begun; None: all of it. Two runs at once do not disturb each other.
+    """
+    policy = read_policy()
+    days = policy.retention_days if retention_days is None else retention_days
+    cutoff = (now or timezone.now()) - timedelta(days=max(days, 0))
+    if retention_days is None and not policy.cleanup_enabled:
+        return RetentionResult(cutoff, days, skipped="cleanup_disabled")
+    if days <= 0:
+        logger.warning("Nothing is deleted: retention_days is %s, but must be above 0", days)
+        return RetentionResult(cutoff, days, skipped="invalid_retention_days")
+    ends_s = None if budget_s is None else monotonic_s() + budget_s
+    deleted: dict[str, int] = {}
+    for name, batches in (
+        ("usage", _batches(LLMUsage.objects.all(), "created_at", cutoff, batch_size)),
+        ("series", _batches(LLMUsageSeries.objects.all(), "bucket", cutoff, batch_size)),
+    ):
+        deleted[name] = 0
+        for count in batches:
+            deleted[name] += count
+            if ends_s is not None and monotonic_s() >= ends_s:
+                return RetentionResult(cutoff, days, deleted["usage"], deleted.get("series", 0), is_complete=False)
+    return RetentionResult(cutoff, days, deleted["usage"], deleted["series"])
+
+
+def _batches(everything: models.QuerySet[Any], column: str, cutoff: datetime, batch_size: int) -> Iterator[int]:
+    """The sizes of the batches, each deleted when it is asked for."""
+    alias = metering_settings.DATABASE_ALIAS
+    rows = everything.using(alias).filter(**{f"{column}__lt": cutoff}).order_by(column)
+    since: datetime | None = None
+    while True:
+        # From where the last batch ended: what is deleted before it would be stepped over again and again.
+        todo = rows if since is None else rows.filter(**{f"{column}__gte": since})
+        found = list(todo.values_list("pk", column)[:batch_size])
+        if not found:
+            return
+        since = found[-1][1]
+        with transaction.atomic(using=alias):
+            _all, by_model = rows.filter(pk__in=[pk for pk, _at in found]).order_by().delete()
+        yield by_model.get(everything.model._meta.label, 0)

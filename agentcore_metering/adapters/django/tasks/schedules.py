@@ -1,0 +1,36 @@
+"""When the periodic tasks run: entries as Celery beat knows them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from agentcore_metering.adapters.django.config.policy import is_crontab
+from agentcore_metering.adapters.django.tasks.aggregate import TASK_NAME_AGGREGATE
+from agentcore_metering.adapters.django.tasks.cleanup import TASK_NAME
+
+__all__ = ["AGGREGATE_ENTRY", "CLEANUP_ENTRY", "beat_entry"]
+
+CLEANUP_ENTRY = "agentcore-metering-cleanup-old-usage"
+AGGREGATE_ENTRY = "agentcore-metering-aggregate"
+
+_TASKS = {CLEANUP_ENTRY: (TASK_NAME, 86_400.0), AGGREGATE_ENTRY: (TASK_NAME_AGGREGATE, 3600.0)}
+"""Each entry's task, and every how many seconds it runs where its schedule cannot be read."""
+
+
+def beat_entry(name: str, crontab: str) -> dict[str, Any]:
+    """The entry `name` by a schedule of five fields."""
+    task, seconds = _TASKS[name]
+    return {"task": task, "schedule": _schedule(crontab) or seconds, "options": {}}
+
+
+def _schedule(text: str) -> Any:
+    """Celery's `crontab`, or None without Celery or for a text that is no schedule."""
+    if not is_crontab(text):
+        return None
+    try:
+        schedules: Any = import_module("celery.schedules")
+    except ImportError:
+        return None
+    minute, hour, day, month, week_day = text.split()
+    return schedules.crontab(minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=week_day)

@@ -1,0 +1,85 @@
+"""A test of one configuration: a call like any other, by exactly this configuration, with its row, span and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from agentcore_metering.adapters.django.config.chain import ConfigChain
+from agentcore_metering.adapters.django.runtime import get_metering
+from agentcore_metering.adapters.django.trackers.messages import MESSAGES
+from agentcore_metering.adapters.django.trackers.options import CallOptions
+from agentcore_metering.adapters.django.trackers.outcomes import stream_usage
+from agentcore_metering.adapters.django.trackers.state import usage_dict
+from agentcore_metering.core.completion import complete
+from agentcore_metering.core.errors import MeteringError, UnusableAnswer
+from agentcore_metering.core.failures import classify
+from agentcore_metering.core.lifecycle import Call
+from agentcore_metering.core.masking import redact
+from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
+from agentcore_metering.core.types import FailureKind, ModelConfig
+
+__all__ = ["CALL_NODE", "CONFIG_NODE", "Trial", "Verdict"]
+
+CALL_NODE = "admin_test_call"
+"""Node of the row of a prompt that an admin tried out."""
+
+CONFIG_NODE = "config_test"
+"""Node of the row of a connection test."""
+
+_TEXTS = {**MESSAGES, FailureKind.EMPTY_RESPONSE: _("LLM returned empty response")}
+
+UsageDict = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a test failed, in words for the admin who made it. Never a provider's own text, which may repeat a key."""
+
+    error_key: str
+    """`FailureKind`'s value, or the code of an error of ours."""
+    text: str
+    """In the language that was active when it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One prompt to one configuration, for an admin."""
+
+    config: ModelConfig
+    prompt: str = field(repr=False)
+    max_tokens: int
+    node_name: str
+    user_id: Any = None
+    """Whose row it becomes."""
+
+    def run(self) -> tuple[str, UsageDict]:
+        """The answer's text and its usage; raises as `LLMTracker.call_and_track` does."""
+        answer = complete(self._begin(is_streaming=False))
+        return answer.text, usage_dict(answer.record)
+
+    def stream(self) -> CompletionStream[UsageDict]:
+        """The same as a stream, whose return value is the usage."""
+        return CompletionStream(self._begin(is_streaming=True), stream_usage)
+
+    def astream(self) -> AsyncCompletionStream[UsageDict]:
+        """The same for an event loop; the usage is its `result`."""
+        return AsyncCompletionStream(self._begin(is_streaming=True), stream_usage)
+
+    def explain(self, exc: Exception) -> Verdict:
+        """What went wrong."""
+        if isinstance(exc, MeteringError) and not isinstance(exc, UnusableAnswer):
+            return Verdict(exc.code, redact(str(exc), self.config.secrets))
+        kind = classify(exc).kind
+        return Verdict(kind.value, str(_TEXTS[kind]))
+
+    def _begin(self, *, is_streaming: bool) -> Call:
+        state = None if self.user_id is None else {"user_id": self.user_id}
+        messages = [{"role": "user", "content": self.prompt}]
+        options = CallOptions(
+            messages, max_tokens=self.max_tokens, node_name=self.node_name, state=state, stream=is_streaming
+        )
+        metering = get_metering()
+        return options.begin(metering, ConfigChain.only(metering.admit(self.config)))
