@@ -7,6 +7,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("api/v1/admin/", include("agentcore_metering.adapters.django.urls")),
-    path("api/v1/me/", include("agentcore_metering.adapters.django.user_urls")),
+    path("api/v1/user/", include("agentcore_metering.adapters.django.user_urls")),
     path("admin/", admin.site.urls),
 ]

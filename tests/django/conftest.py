@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from pytest_django import Settings
 
 from agentcore_metering.adapters.django import outbound, runtime
@@ -21,6 +22,7 @@ from tests.telemetry.recording import RecordedTelemetry, record_telemetry
 def _fresh_meter() -> Iterator[None]:
     runtime.reset()
     containment.reset()
+    cache.clear()  # cool-downs and counted test calls
     yield
     runtime.reset()
     assert containment.contained_counts() == {}, "metering hid an error of its own"

@@ -14,7 +14,7 @@ from example.stub_provider import StubProvider, directive
 from tests.django.builders import KEY, make_stub_config
 from tests.django.factories import make_config, make_user
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urls_with_users")]
+pytestmark = pytest.mark.django_db
 
 USER = "/api/v1/user/llm-config/"
 PROMPT = directive(text="mine")
