@@ -45,6 +45,7 @@ SELECT
     CASE WHEN cost IS NULL THEN NULL ELSE cost_currency END AS currency,
     cost_source,
     COALESCE(cost_status, CASE WHEN cost IS NULL THEN 'unpriced' ELSE 'priced' END) AS cost_status,
+    price_snapshot,
     trace_id,
     span_id,
     trace_sampled
