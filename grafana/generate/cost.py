@@ -29,7 +29,6 @@ from grafana.generate.shared import (
     DATASOURCE,
     DB,
     NODE_VARIABLE,
-    TRACES,
     row_links,
 )
 
@@ -59,7 +58,6 @@ def build() -> Json:
         [
             DATASOURCE,
             DB,
-            TRACES,
             *CALL_VARIABLES,
             NODE_VARIABLE,
             COST_VARIABLE,

@@ -39,7 +39,7 @@ def slow_traces_link() -> Json:
     """From a point of a chart by model to the traces of that model and time."""
     return {
         "title": "Traces of this model",
-        "url": f"/d/{UID}traces?var-model=${{__field.labels.{MODEL}}}&${{__url_time_range}}&${{__all_variables}}",
+        "url": f"/d/{UID}traces?var-model=${{__field.labels.{MODEL}}}&${{service:queryparam}}&${{__url_time_range}}",
     }
 
 
