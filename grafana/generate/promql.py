@@ -1,35 +1,41 @@
-"""The PromQL that the panels are made of: totals that are exact, rates, shares and percentiles, each by whatever labels.
-
-`increase()` extrapolates and misses first samples, so no total uses it. The form here takes each process's last value in the range
-and subtracts its last value before the range; it is exact on every engine while each process has a `service.instance.id` of its own.
-"""
+"""The PromQL that the panels are made of: totals that are exact, rates, shares and percentiles, each by whatever labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from agentcore_metering.telemetry import semconv
+from agentcore_metering.telemetry.prometheus import total
 from grafana.generate.series import CURRENCY, ENVIRONMENT, ERROR_TYPE, MODEL, OPERATION, OUTCOME, SERVICE, series
+
+__all__ = [
+    "CALLS",
+    "COSTS",
+    "FAILED_CALLS",
+    "PROCESS",
+    "TOKEN_CLASSES",
+    "WITH_ERROR",
+    "or_none",
+    "or_zero",
+    "rate",
+    "rate_quantile",
+    "select",
+    "share",
+    "share_by",
+    "token_class_rate",
+    "total",
+    "total_quantile",
+]
 
 PROCESS = f'{SERVICE}=~"$service",{ENVIRONMENT}=~"$environment"'
 """For series without a model: those of the side-channel."""
 CALLS = f'{PROCESS},{MODEL}=~"$model",{OPERATION}=~"$operation"'
 COSTS = f'{CALLS},{CURRENCY}="$currency"'
 
-_LOOKBACK = "1h"
-"""How far before the range a process's last value is looked for: longer than any export interval."""
-
 
 def select(name: str, matchers: str = CALLS, suffix: str = "") -> str:
     """A selector of the registry's metric `name`; `suffix` picks a histogram's `_bucket`, `_sum` or `_count`."""
     return f"{series(name)}{suffix}{{{matchers}}}"
-
-
-def total(selector: str, by: Sequence[str] = (), window: str = "$__range") -> str:
-    """What was counted in the window before the moment of evaluation, exactly; nothing where there are no series."""
-    last = f"last_over_time({selector}[{window}])"
-    before = f"last_over_time({selector}[{_LOOKBACK}] offset {window})"
-    return f"{_sum(by)} ({last} - ({before} or {last} * 0))"
 
 
 def rate(selector: str, by: Sequence[str] = (), window: str = "$__rate_interval") -> str:

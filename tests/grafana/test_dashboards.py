@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from agentcore_metering.telemetry.prometheus import RESOURCE_LABELS, emitted
 from grafana.generate.__main__ import FOLDER, rendered
-from grafana.generate.series import RESOURCE_LABELS, emitted
 from tests.grafana.documents import (
     COLLECTOR,
     DASHBOARDS,

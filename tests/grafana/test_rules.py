@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from grafana.generate.series import emitted
+from agentcore_metering.telemetry.prometheus import emitted
 from tests.grafana.documents import COLLECTOR, ROOT, RULE_FILES, Rule, parse, rules, selectors
 
 RULES = rules()

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from agentcore_metering.telemetry import semconv
+from agentcore_metering.telemetry.prometheus import RESOURCE_LABELS, emitted, label
 from example.seed import config_id
-from grafana.generate.series import emitted
 from tests.grafana.documents import DASHBOARDS, ROOT, selectors
 
 COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -149,6 +149,13 @@ def test_dashboards_are_provisioned_from_where_they_are_mounted() -> None:
 
     assert mounted["./grafana/dashboards"] == provider["options"]["path"]
     assert provider["allowUiUpdates"] is False
+
+
+def test_prometheus_promotes_the_labels_that_are_selected_by() -> None:
+    configured = yaml.safe_load((ROOT / "otel/prometheus.yaml").read_text())["otlp"]
+
+    assert tuple(map(label, configured["promote_resource_attributes"])) == RESOURCE_LABELS
+    assert configured["translation_strategy"] == "UnderscoreEscapingWithSuffixes"
 
 
 def test_collector_takes_contents_out_of_spans_by_the_names_that_the_library_gives() -> None:

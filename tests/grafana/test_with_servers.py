@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,24 @@ def test_hours_of_the_counters_add_up_to_the_rows(scene: Scene) -> None:
     found = scene.engines["prometheus"].query_range(hourly, first * 3600, last * 3600, 3600)
 
     assert sum(float(value) for each in found for _, value in each["values"]) == _count(scene.host)
+
+
+@every_engine
+def test_metering_reconcile_finds_rows_and_counters_equal(scene: Scene, engine_name: str) -> None:
+    ended = reconcile(scene, engine_name)
+
+    assert ended["agree"] is True, ended
+    assert {each["figure"] for each in ended["totals"]} == {"attempts", "cost", "input_tokens", "output_tokens"}
+
+
+def reconcile(scene: Scene, engine_name: str) -> dict[str, Any]:
+    """What the command says of all hours of the play with no tolerance, also of the one that is not over."""
+    hours = (math.floor(scene.start_s / 3600) * 3600, math.ceil(scene.end_s / 3600) * 3600)
+    first, last = (datetime.fromtimestamp(moment, UTC).isoformat() for moment in hours)
+    options = ["--from", first, "--to", last, "--tolerance", "0", "--service", "example-host", "--json"]
+    url = scene.engines[engine_name].url
+    said: dict[str, Any] = json.loads(scene.host.run("example.manage", "metering_reconcile", "--url", url, *options))
+    return said
 
 
 # Planted faults ------------------------------------------------------------------------------------------------------

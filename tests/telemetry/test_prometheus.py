@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentcore_metering.telemetry import semconv
-from grafana.generate.series import emitted, family, label
-from tests.grafana.documents import ROOT
+from agentcore_metering.telemetry.prometheus import emitted, family, label
 
 BY_NAME = {each.name: each for each in semconv.INSTRUMENTS + semconv.SIDE_CHANNEL_INSTRUMENTS}
 
@@ -44,14 +43,3 @@ def test_series_have_the_labels_of_their_instrument_and_of_the_resource() -> Non
 
     assert {"gen_ai_request_model", "gen_ai_usage_cost_currency", "service_name", "service_instance_id"} <= labels
     assert "user_id" not in labels
-
-
-def test_prometheus_promotes_the_labels_that_are_selected_by() -> None:
-    import yaml
-
-    from grafana.generate.series import RESOURCE_LABELS
-
-    configured = yaml.safe_load((ROOT / "otel/prometheus.yaml").read_text())["otlp"]
-
-    assert tuple(map(label, configured["promote_resource_attributes"])) == RESOURCE_LABELS
-    assert configured["translation_strategy"] == "UnderscoreEscapingWithSuffixes"
