@@ -159,8 +159,8 @@ def _spend() -> list[Panel]:
                     f"SELECT currency, sum(cost) AS spend, count(*) AS attempts {_ROWS} AND cost IS NOT NULL GROUP BY 1 ORDER BY 1"
                 )
             ],
-            width=8,
-            height=8,
+            width=16,
+            height=5,
             overrides=[for_field("spend", decimals=6)],
         ),
         stat(
@@ -175,7 +175,7 @@ def _spend() -> list[Panel]:
             "What the cached input tokens would have cost more as ordinary ones, by the prices that each row has kept.",
             sql(saved),
             "short",
-            decimals=6,
+            decimals=4,
         ),
         Panel(
             "Spend by model and hour",
@@ -249,6 +249,6 @@ def _live() -> list[Panel]:
             "The same sum as by the rows, up to the last export. The reconciliation dashboard compares the two.",
             query(or_zero(total(_COST)), instant=True),
             "short",
-            decimals=6,
+            decimals=4,
         ),
     ]

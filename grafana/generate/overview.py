@@ -68,7 +68,7 @@ def _figures() -> list[Panel]:
     failed_share = share(total(_FAILED), total(_CALLS))
     return [
         stat(
-            "Spend",
+            "Spend in $currency",
             f"Cost of all attempts in the chosen currency, failed ones that were billed included. {_LAG}",
             _instant(or_zero(total(_COST))),
             "short",
@@ -153,7 +153,7 @@ def _traffic() -> list[Panel]:
             custom=STACKED,
         ),
         Panel(
-            "Spend per hour by model",
+            "Spend per hour by model, in $currency",
             "At the rate of the moment, in the chosen currency. Two currencies are never added.",
             [query(f"3600 * {rate(_COST, (MODEL,))}", _BY_MODEL)],
             "short",

@@ -62,14 +62,14 @@ def _figures() -> list[Panel]:
             "In the chosen currency.",
             sql(f"SELECT coalesce(sum(cost), 0) AS cost {_ROWS} AND {CHOSEN_CURRENCY}"),
             "short",
-            decimals=9,
+            decimals=5,
         ),
         stat(
             "Cost: counters",
             "The same by the counters, up to the last export.",
             query(or_zero(total(select(semconv.COST, COSTS))), instant=True),
             "short",
-            decimals=9,
+            decimals=5,
         ),
         stat(
             "Records on their way",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentcore_metering.telemetry import semconv
-from grafana.generate.panels import GREEN_THEN_RED, STACKED, Json, Panel, Row, dashboard, query, stat
+from grafana.generate.panels import GREEN_THEN_RED, STACKED, Json, Panel, Row, dashboard, for_field, query, stat
 from grafana.generate.promql import (
     CALLS,
     PROCESS,
@@ -187,13 +187,14 @@ def _rows() -> list[Panel]:
         ),
         Panel(
             "Waiting",
-            "Records on their way, by process, and their size on disk.",
+            "Records on their way, by process; and on the right their size on disk.",
             [
                 query(f"sum by ({INSTANCE}) ({of(semconv.SPOOL_RECORDS)})", f"{{{{{INSTANCE}}}}}"),
                 query(f"sum ({of(semconv.SPOOL_SIZE)})", "bytes"),
             ],
             "short",
             width=8,
+            overrides=[for_field("bytes", unit="bytes", **{"custom.axisPlacement": "right"})],
         ),
         Panel(
             "Trouble on the way",

@@ -35,7 +35,7 @@ OTELCOL = os.environ.get("OTELCOL_BIN", "")
 TOOLS = ("prometheus", "victoria-metrics", "vmagent", "psql")
 READER_PASSWORD = "for the test's own database"
 EXPORT_INTERVAL_S = 1
-START_S, END_S = 60.0, 120.0
+START_S, END_S = 60.0, 180.0
 
 
 def missing() -> str:
@@ -139,7 +139,7 @@ class Engine:
 
 
 @contextmanager
-def engines(directory: Path, collectors_own: Callable[[], str]) -> Iterator[tuple[list[Engine], str]]:
+def engines(directory: Path, scraped: str) -> Iterator[tuple[list[Engine], str]]:
     """Prometheus and VictoriaMetrics with the same samples; and where vmagent, which writes to both, takes OTLP."""
     prometheus, victoria, agent = free_port(), free_port(), free_port()
     (directory / "prometheus.yaml").write_text("scrape_configs: []\n")
@@ -174,9 +174,7 @@ def engines(directory: Path, collectors_own: Callable[[], str]) -> Iterator[tupl
             json.dumps(
                 {
                     "global": {"scrape_interval": f"{EXPORT_INTERVAL_S}s"},
-                    "scrape_configs": [
-                        {"job_name": "otel-collector", "static_configs": [{"targets": [collectors_own()]}]}
-                    ],
+                    "scrape_configs": [{"job_name": "otel-collector", "static_configs": [{"targets": [scraped]}]}],
                 }
             )
         )
@@ -259,7 +257,11 @@ class Host:
             )
             for worker in workers
         ]
-        ends = [(process.communicate(timeout=END_S)[1], process.returncode) for process in processes]
+        try:
+            ends = [(process.communicate(timeout=END_S)[1], process.returncode) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
         assert [status for _, status in ends] == [0] * len(workers), ends[0][0][-3000:]
 
     def prepare(self) -> None:

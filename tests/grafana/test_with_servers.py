@@ -11,7 +11,6 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +25,7 @@ from grafana.generate.promql import select, total
 from grafana.generate.series import CURRENCY, MODEL
 from tests.grafana import stage
 from tests.grafana.documents import DASHBOARDS, Target, filled_in, targets
+from tests.grafana.scene import NINE, SERVICE, Scene, answers, count_rows, in_sql, playing
 from tests.grafana.stage import Engine, Host, wait_until
 from tests.grafana.test_dashboards import EMITTED
 
@@ -37,7 +37,6 @@ pytestmark = [
 
 WORKERS = ((1, 40, 0.25), (2, 40, 0.25), (3, 32, 0.3), (4, 24, 0.2))
 SUCCESSOR = (5, 24, 0.2)
-NINE = Decimal("1e-9")
 EMPTY_IS_WELL = {"Rows without counters", "Rows without a recorded trace"}
 """Panels that show something only where a process was killed, or traces are sampled."""
 
@@ -45,88 +44,10 @@ ENGINES = ("prometheus", "victoria-metrics")
 every_engine = pytest.mark.parametrize("engine_name", ENGINES)
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What was played, and where it can be asked."""
-
-    host: Host
-    engines: dict[str, Engine]
-    otlp: str
-    start_s: float
-    end_s: float
-
-    @property
-    def window(self) -> str:
-        return f"{math.ceil(self.end_s - self.start_s)}s"
-
-    def values(self) -> dict[str, str]:
-        """The variables, as a user has them who looks at the whole time and at everything."""
-        chosen = {"service": ".*", "environment": ".*", "model": ".*", "operation": ".*", "currency": "USD"}
-        nodes = [row[0] for row in self.rows("SELECT DISTINCT coalesce(node, '(none)') FROM metering_usage")]
-        trace_id = self.rows("SELECT trace_id FROM metering_usage WHERE trace_id IS NOT NULL LIMIT 1")[0][0]
-        texts = {
-            "budget": "100",
-            "tenant_key": "tenant_id",
-            "admin_url": "http://x",
-            "slow": "1s",
-            "trace_id": trace_id,
-        }
-        times = {"__range": self.window, "__interval": "2s", "__rate_interval": f"{8 * stage.EXPORT_INTERVAL_S}s"}
-        return chosen | texts | times | {"node": "\x1f".join(nodes)}
-
-    def rows(self, statement: str, *, as_reader: bool = True) -> list[Any]:
-        with self.host.connect(as_reader=as_reader) as connection:
-            return connection.execute(statement).fetchall()  # type: ignore[call-overload,no-any-return]
-
-    def total(self, engine: str, metric: str, matchers: str, by: tuple[str, ...]) -> dict[tuple[str, ...], Decimal]:
-        """The exact form of the dashboards over the whole time."""
-        found = self.engines[engine].query(total(select(metric, matchers), by, self.window), self.end_s)
-        amounts = {tuple(each["metric"].get(name, "") for name in by): each["value"][1] for each in found}
-        return {key: Decimal(value).quantize(NINE) for key, value in amounts.items() if Decimal(value)}
-
-
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    directory = tmp_path_factory.mktemp("grafana")
-    own = [""]
-    with StubProvider() as stub, stage.database("grafana") as database:
-        host = Host(directory, database, stub)
-        host.prepare()
-        collector_port = stage.free_port()
-        with (
-            stage.engines(directory, lambda: f"127.0.0.1:{collector_port}") as (engines, endpoint),
-            stage.collector(directory, endpoint, own_port=collector_port) as (otlp, own[0]),
-        ):
-            start_s = time.time()
-            host.work(otlp, *WORKERS)
-            host.work(otlp, SUCCESSOR)
-            host.run("example.manage", "metering_drain")
-            rows = _count(host)
-            for engine in engines:
-                wait_until(
-                    lambda engine=engine: _attempts(engine, start_s) >= rows, f"{rows} attempts in {engine.name}"
-                )  # type: ignore[misc]
-            yield Scene(host, {engine.name: engine for engine in engines}, otlp, start_s - 2, time.time())
-
-
-def _count(host: Host) -> int:
-    with host.connect() as connection:
-        return int(connection.execute("SELECT count(*) FROM metering_usage").fetchall()[0][0])
-
-
-def _attempts(engine: Engine, start_s: float) -> float:
-    now_s = time.time()
-    selector = select(semconv.ATTEMPTS, 'service_name="example-host"')
-    found = engine.query(total(selector, window=f"{math.ceil(now_s - start_s) + 2}s"), now_s)
-    return float(found[0]["value"][1]) if found else 0.0
-
-
-def answers(scene: Scene, engine: Engine, query: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a panel gets: at the end of the chosen time, or over it."""
-    expression = filled_in(query["expr"], scene.values())
-    if query["instant"]:
-        return engine.query(expression, scene.end_s)
-    return engine.query_range(expression, scene.start_s, scene.end_s, 2)
+    with playing(tmp_path_factory.mktemp("grafana"), WORKERS, SUCCESSOR) as scene:
+        yield scene
 
 
 def problems(scene: Scene, engine: Engine, query: dict[str, Any]) -> list[str]:
@@ -142,13 +63,6 @@ def problems(scene: Scene, engine: Engine, query: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("target", targets("prometheus"), ids=lambda target: target.name)
 def test_every_panel_has_data(scene: Scene, target: Target, engine_name: str) -> None:
     assert problems(scene, scene.engines[engine_name], dict(target.query)) == []
-
-
-def in_sql(scene: Scene, text: str) -> str:
-    """A panel's statement with its macros and variables, as Grafana sends it."""
-    start, end = (f"to_timestamp({moment})" for moment in (scene.start_s - 3600, scene.end_s + 1))
-    text = re.sub(r"\$__timeFilter\((\w+)\)", rf"\1 BETWEEN {start} AND {end}", text)
-    return filled_in(text, scene.values())
 
 
 @pytest.mark.parametrize("target", targets("grafana-postgresql-datasource"), ids=lambda target: target.name)
@@ -187,7 +101,6 @@ def test_the_role_that_only_reads_can_do_nothing_else(scene: Scene, statement: s
 
 
 COSTS = "SELECT model, currency, sum(cost) FROM metering_usage WHERE cost IS NOT NULL GROUP BY 1, 2"
-SERVICE = 'service_name="example-host"'
 
 
 def costs_of_rows(scene: Scene) -> dict[tuple[str, ...], Decimal]:
@@ -249,7 +162,7 @@ def test_the_api_tells_what_the_rows_do(scene: Scene) -> None:
     }
 
     assert costs == costs_of_rows(scene)
-    assert sum(each["total_calls"] for each in stats["by_model"]) == _count(scene.host)
+    assert sum(each["total_calls"] for each in stats["by_model"]) == count_rows(scene.host)
 
 
 def figure_in_sql(scene: Scene, title: str) -> Decimal:
@@ -274,7 +187,7 @@ def test_hours_of_the_counters_add_up_to_the_rows(scene: Scene) -> None:
     hourly = total(select(semconv.ATTEMPTS, SERVICE), window="1h")
     found = scene.engines["prometheus"].query_range(hourly, first * 3600, last * 3600, 3600)
 
-    assert sum(float(value) for each in found for _, value in each["values"]) == _count(scene.host)
+    assert sum(float(value) for each in found for _, value in each["values"]) == count_rows(scene.host)
 
 
 @every_engine
@@ -394,7 +307,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 def test_calls_go_on_when_the_engine_is_gone_and_the_collector_counts_what_it_loses(
     elsewhere: Host, tmp_path: Path
 ) -> None:
-    before = _count(elsewhere)
+    before = count_rows(elsewhere)
     gone = f"http://127.0.0.1:{stage.free_port()}/api/v1/otlp/v1/metrics"
 
     with stage.collector(tmp_path, gone, give_up_after="5s") as (otlp, own):
@@ -404,16 +317,16 @@ def test_calls_go_on_when_the_engine_is_gone_and_the_collector_counts_what_it_lo
         )
 
     elsewhere.run("example.manage", "metering_drain")
-    assert _count(elsewhere) == before + 9  # one of the eight was tried again
+    assert count_rows(elsewhere) == before + 9  # one of the eight was tried again
 
 
 def test_calls_go_on_without_a_collector(elsewhere: Host) -> None:
-    before = _count(elsewhere)
+    before = count_rows(elsewhere)
 
     elsewhere.work(f"http://127.0.0.1:{stage.free_port()}", (10, 8, 0.0))
 
     elsewhere.run("example.manage", "metering_drain")
-    assert _count(elsewhere) == before + 9
+    assert count_rows(elsewhere) == before + 9
 
 
 def test_the_collectors_configuration_is_valid_as_it_is() -> None:
