@@ -9,7 +9,7 @@ DATA_DIR = Path(os.environ.get("EXAMPLE_DATA_DIR", Path(__file__).resolve().pare
 
 SECRET_KEY = os.environ.get("EXAMPLE_SECRET_KEY", "for the example only; a real host keeps its own")
 DEBUG = False
-ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", *filter(None, os.environ.get("EXAMPLE_ALLOWED_HOSTS", "").split(","))]
 ROOT_URLCONF = "example.host.urls"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -32,19 +32,28 @@ AGENTCORE_METERING_SPOOL_DIR = DATA_DIR / "spool"  # on a disk that outlives the
 AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS = [
     "127.0.0.1"
 ]  # the stub provider; stored configurations lead to public hosts otherwise
+AGENTCORE_METERING_TRACE_URL_TEMPLATE = os.environ.get("EXAMPLE_TRACE_URL_TEMPLATE") or None
 AGENTCORE_METERING_ENCRYPTION_KEYS = os.environ.get("EXAMPLE_ENCRYPTION_KEYS", "")
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "db.sqlite3",
-        # Readers do not wait for writers, nor a transaction for the lock that it will need.
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
-    }
+# PostgreSQL where the environment names one, by libpq's own variables; else a file.
+POSTGRESQL = {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": os.environ.get("PGDATABASE", ""),
+    "USER": os.environ.get("PGUSER", ""),
+    "PASSWORD": os.environ.get("PGPASSWORD", ""),
+    "HOST": os.environ.get("PGHOST", ""),
+    "PORT": os.environ.get("PGPORT", ""),
 }
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": DATA_DIR / "db.sqlite3",
+    # Readers do not wait for writers, nor a transaction for the lock that it will need.
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    },
+}
+DATABASES = {"default": POSTGRESQL if os.environ.get("EXAMPLE_DATABASE") == "postgresql" else SQLITE}
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

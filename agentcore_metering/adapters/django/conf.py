@@ -243,6 +243,14 @@ def _trace_url_template(value: Any) -> str | None:
     return str(value)
 
 
+def _address(value: Any) -> str | None:
+    if value is not None and (
+        urlsplit(_instance(value, str)).scheme not in ("http", "https") or not urlsplit(value).hostname
+    ):
+        raise ValueError(value)
+    return None if value is None else str(value)
+
+
 _BOOLEAN: Kind[bool] = Kind(lambda value: _instance(value, bool), "True or False")
 _TEXT: Kind[str] = Kind(lambda value: _instance(value, str), "a string")
 _SPOOL_DIR: Kind[Path | None] = Kind(
@@ -265,6 +273,7 @@ _TRACE_URL_TEMPLATE: Kind[str | None] = Kind(
     _trace_url_template,
     "None or an http(s) address with {trace_id} in it, which may have {span_id} too and no other placeholder, and no spaces",
 )
+_ADDRESS: Kind[str | None] = Kind(_address, "None or an http(s) address")
 _SECONDS: Kind[float] = Kind(_seconds, "a number of seconds, 0 or more")
 _KEYS: Kind[tuple[str, ...]] = Kind(
     _texts, "a list of strings, newest first, or one string with commas between them", is_secret=True
@@ -365,6 +374,9 @@ class MeteringSettings:
 
     INSTRUMENT_LITELLM = Setting(False, _BOOLEAN)
     """Whether calls of LiteLLM that do not go through `LLMTracker` are metered too: the host's own and those of frameworks."""
+
+    PROMETHEUS_URL = Setting[str | None](None, _ADDRESS)
+    """Address of Prometheus, or of an engine with its query API, that `metering_reconcile` compares the rows with."""
 
     INLINE_WAIT_S = Setting(1.0, _SECONDS)
     """Seconds that a call waits for its own row where rows are written inline."""
