@@ -112,6 +112,10 @@ class OptionsField(forms.JSONField):
         except RecursionError:
             raise ValidationError(_("Enter a valid JSON."), code="invalid") from None
 
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """The text as it was sent; `shown` decides what of it comes back."""
+        return data
+
     def prepare_value(self, value: Any) -> str:
         """On lines of its own."""
         return value if isinstance(value, str) else json.dumps(value or {}, indent=2, ensure_ascii=False)
@@ -173,9 +177,9 @@ def _whole(label: Any, smallest: int, largest: int | None, help_text: Any) -> fo
 class ConfigOptionsForm(forms.Form):
     """The keys of a configuration; one that is left empty is not stored."""
 
-    model = _text(_lazy("model"), _lazy("Empty: the provider's default."), list="metering-models")
+    model = _text(_lazy("Model"), _lazy("Empty: the provider's default."), list="metering-models")
     api_base = AddressField(
-        label=_lazy("address (api_base)"),
+        label=_lazy("Address (api_base)"),
         required=False,
         empty_value=None,
         help_text=_lazy(
@@ -185,13 +189,15 @@ class ConfigOptionsForm(forms.Form):
         widget=forms.TextInput(attrs={"class": "vTextField"}),
     )
     api_key = SecretField(label=_lazy("API key"))
-    clear_api_key = forms.BooleanField(label=_lazy("remove the stored API key"), required=False)
+    clear_api_key = forms.BooleanField(label=_lazy("Remove the stored API key"), required=False)
     api_version = _text(_lazy("API version"), _lazy("For example: 2024-10-21."))
-    deployment = _text(_lazy("deployment"), _lazy("Azure's name for the model."))
-    organization = _text(_lazy("organization"), "")
-    temperature = _number(_lazy("temperature"), 0, 2)
-    top_p = _number(_lazy("top_p"), 0, 1)
-    max_tokens = _whole(_lazy("max_tokens"), 1, None, _lazy("Of an answer."))
-    num_retries = _whole(_lazy("num_retries"), 0, MAX_NUM_RETRIES, _lazy("After an error that may pass."))
-    request_timeout_seconds = _whole(_lazy("request_timeout_seconds"), 1, None, _lazy("Seconds, for each request."))
-    other_options = OptionsField(label=_lazy("other keys"))
+    deployment = _text(_lazy("Deployment"), _lazy("Azure's name for the model."))
+    organization = _text(_lazy("Organization"), "")
+    temperature = _number(_lazy("Temperature"), 0, 2)
+    top_p = _number(_lazy("Top P"), 0, 1)
+    max_tokens = _whole(_lazy("Longest answer (max_tokens)"), 1, None, _lazy("In tokens."))
+    num_retries = _whole(_lazy("Retries (num_retries)"), 0, MAX_NUM_RETRIES, _lazy("After an error that may pass."))
+    request_timeout_seconds = _whole(
+        _lazy("Timeout of a request"), 1, None, _lazy("In seconds (request_timeout_seconds).")
+    )
+    other_options = OptionsField(label=_lazy("As JSON"))

@@ -40,21 +40,21 @@ _KEY_DROPPED = gettext_lazy(
 class ConfigForm(AnyModelForm, ConfigOptionsForm):
     """One configuration. Scope and owner can be chosen for a new one only: its secrets are sealed for them."""
 
-    provider = forms.ChoiceField(label=gettext_lazy("provider"))
+    provider = forms.ChoiceField(label=gettext_lazy("Provider"))
     other_provider = forms.CharField(
-        label=gettext_lazy("other provider"),
+        label=gettext_lazy("Other provider"),
         required=False,
         max_length=MAX_PROVIDER_LENGTH,
         help_text=gettext_lazy("LiteLLM's name of a provider that is not listed, for example: groq."),
     )
     model_type = forms.ChoiceField(
-        label=gettext_lazy("model type"), choices=list(MODEL_TYPES.items()), initial=LLMConfig.MODEL_TYPE_LLM
+        label=gettext_lazy("Model type"), choices=list(MODEL_TYPES.items()), initial=LLMConfig.MODEL_TYPE_LLM
     )
     is_active = forms.BooleanField(
-        label=gettext_lazy("active"), required=False, initial=True, help_text=gettext_lazy("Whether calls may use it.")
+        label=gettext_lazy("Active"), required=False, initial=True, help_text=gettext_lazy("Whether calls may use it.")
     )
     is_default = forms.BooleanField(
-        label=gettext_lazy("default"),
+        label=gettext_lazy("Default"),
         required=False,
         help_text=gettext_lazy(
             "Calls that name no configuration, of users without one of their own, get it. Takes the mark from the one that had it."
@@ -88,6 +88,8 @@ class ConfigForm(AnyModelForm, ConfigOptionsForm):
         cleaned = super().clean() or {}
         provider = self._provider(cleaned)
         self._check_owner(cleaned)
+        if cleaned.get("api_key") and cleaned.get("clear_api_key"):
+            self.add_error("clear_api_key", _("Either enter a key or have it removed."))
         if self.errors or provider is None:
             return cleaned
         sent = self._options(cleaned)
@@ -105,7 +107,7 @@ class ConfigForm(AnyModelForm, ConfigOptionsForm):
 
     def _initial(self, shown: Mapping[str, Any]) -> dict[str, Any]:
         if self.is_new:
-            return {}
+            return {"scope": LLMConfig.Scope.GLOBAL, "provider": LLMConfig._meta.get_field("provider").default}
         row = self.instance
         others = {key: value for key, value in shown.items() if key not in OPTION_FIELDS and key != SECRET_KEY_FIELD}
         return {
@@ -120,6 +122,9 @@ class ConfigForm(AnyModelForm, ConfigOptionsForm):
     def _fill_choices(self) -> None:
         field: Any = self.fields["provider"]
         field.choices = [*provider_choices([] if self.is_new else [self.instance.provider]), (OTHER, _("Other…"))]
+        if self.is_new:
+            # Nothing is stored that could be removed.
+            self.fields["clear_api_key"].widget = forms.HiddenInput()
         field.widget.attrs["data-metering-providers"] = json.dumps(provider_catalogue())
 
     def _provider(self, cleaned: Mapping[str, Any]) -> str | None:
@@ -150,8 +155,6 @@ class ConfigForm(AnyModelForm, ConfigOptionsForm):
         others: Mapping[str, Any] = cleaned[OTHER_OPTIONS]
         gone = [key for key in self.stored if key not in others and key not in (*OPTION_FIELDS, SECRET_KEY_FIELD)]
         sent = {**dict.fromkeys(gone), **others, **{key: cleaned[key] for key in OPTION_FIELDS}}
-        if cleaned["api_key"] and cleaned["clear_api_key"]:
-            self.add_error("clear_api_key", _("Either enter a key or have it removed."))
         if cleaned["api_key"]:
             sent[SECRET_KEY_FIELD] = cleaned["api_key"]
         elif cleaned["clear_api_key"]:

@@ -34,6 +34,7 @@ __all__ = ["LLMConfigAdmin"]
 
 _RECORD = (gettext_lazy("Record"), {"classes": ("collapse",), "fields": ("uuid", "policy", "created_at", "updated_at")})
 _SWITCHES = (gettext_lazy("Use"), {"fields": ("is_active", "is_default")})
+_ACCESS = ("api_key", "clear_api_key", "api_base", "api_version", "deployment", "organization")
 _EDITED = (
     (
         gettext_lazy("Model"),
@@ -42,7 +43,7 @@ _EDITED = (
     _SWITCHES,
     (
         gettext_lazy("Access"),
-        {"fields": ("api_key", "clear_api_key", "api_base", "api_version", "deployment", "organization")},
+        {"fields": _ACCESS},
     ),
     (
         gettext_lazy("Defaults of calls"),
@@ -67,7 +68,7 @@ class LLMConfigAdmin(MeteringAdmin):
         "key",
         "is_active",
         "is_default_now",
-        "updated_at",
+        "updated",
     )
     list_display_links = ("name",)
     list_filter = ("scope", "provider", "model_type", "is_active")
@@ -187,6 +188,11 @@ class LLMConfigAdmin(MeteringAdmin):
     def is_default_now(self, row: Any) -> bool:
         """Whether a call that names no configuration, for a user without one, gets this one: as the API's `is_default`."""
         return bool(row.gets_calls)
+
+    @admin.display(description=gettext_lazy("updated"), ordering="updated_at")
+    def updated(self, row: LLMConfig) -> str:
+        """When it was written last."""
+        return shapes.moment(row.updated_at)
 
     @admin.display(description=gettext_lazy("configuration"))
     def shown_config(self, row: LLMConfig) -> Any:

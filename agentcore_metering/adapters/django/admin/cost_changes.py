@@ -22,15 +22,17 @@ class LLMCostChangeAdmin(ReadOnlyAdmin):
     """One line for each change of one row's cost."""
 
     viewed_by = VIEW_USAGE
-    list_display = ("changed_at", "usage", "old_cost", "new_cost", "old_source", "new_source", "reason")
-    sortable_by = ("changed_at",)
+    list_display = ("when", "usage", "old_cost", "new_cost", "old_source", "new_source", "reason")
+    sortable_by = ("when",)
+    show_facets = admin.ShowFacets.NEVER
+    list_max_show_all = 0
     search_fields = ("=usage_id",)
     search_help_text = _("The id of a usage row.")
     list_per_page = 50
     paginator = CappedPaginator
     show_full_result_count = False
     fields = readonly_fields = (
-        "changed_at",
+        "when",
         "usage",
         "reason",
         "old_cost",
@@ -40,6 +42,11 @@ class LLMCostChangeAdmin(ReadOnlyAdmin):
         "new_source",
         "new_prices",
     )
+
+    @admin.display(description=_("changed"), ordering="changed_at")
+    def when(self, change: LLMCostChange) -> str:
+        """When it was priced anew."""
+        return shapes.moment(change.changed_at)
 
     @admin.display(description=_("usage"))
     def usage(self, change: LLMCostChange) -> Any:

@@ -6,7 +6,7 @@ Each says what of it an index finds; how far the rest is looked for is left to `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -314,7 +314,8 @@ class TimeFilter(UsageFilter):
             if day is not None:
                 return of_day(day)
             if moment is not None:
-                return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+                # In UTC, because at either end of the calendar not every zone can say it.
+                return (timezone.make_aware(moment) if timezone.is_naive(moment) else moment).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
         raise self.refuse(_("“%(text)s” is neither a day, such as 2026-02-21, nor a moment.") % {"text": text[:64]})

@@ -39,18 +39,18 @@ class PolicyForm(forms.Form):
     """How long usage is kept, and when the periodic work runs."""
 
     retention_days = forms.IntegerField(
-        label=gettext_lazy("keep usage for (days)"),
+        label=gettext_lazy("Keep usage for (days)"),
         min_value=1,
         max_value=MAX_RETENTION_DAYS,
         help_text=gettext_lazy("Older rows are deleted by the clean-up, for good."),
     )
     cleanup_enabled = forms.BooleanField(
-        label=gettext_lazy("clean-up runs"),
+        label=gettext_lazy("Clean-up runs"),
         required=False,
         help_text=gettext_lazy("Without it nothing is ever deleted."),
     )
-    cleanup_crontab = CrontabField(label=gettext_lazy("clean-up schedule"), help_text=_CRON_HELP)
-    aggregation_crontab = CrontabField(label=gettext_lazy("aggregation schedule"), help_text=_CRON_HELP)
+    cleanup_crontab = CrontabField(label=gettext_lazy("Clean-up schedule"), help_text=_CRON_HELP)
+    aggregation_crontab = CrontabField(label=gettext_lazy("Aggregation schedule"), help_text=_CRON_HELP)
 
 
 @admin.register(MeteringConfig)

@@ -105,15 +105,13 @@ class LLMPriceAdmin(MeteringAdmin):
     list_display = (
         "model_pattern",
         "provider_label",
-        "service_tier",
-        "above_input_tokens",
+        "condition",
         "input_price",
         "output_price",
         "currency",
-        "valid_from",
-        "valid_to",
         "is_valid_now",
-        "source",
+        "begins",
+        "ends",
     )
     list_filter = (ValidityFilter, ProviderFilter, "currency")
     search_fields = ("model_pattern", "source")
@@ -195,6 +193,23 @@ class LLMPriceAdmin(MeteringAdmin):
     def output_price(self, price: LLMPrice) -> str:
         """For a million tokens."""
         return shapes.plain_decimal(price.output_per_1m)
+
+    @admin.display(description=gettext_lazy("only for"))
+    def condition(self, price: LLMPrice) -> str:
+        """The tier and the length of prompts that it is for; nothing for ordinary calls."""
+        tier = [price.service_tier] if price.service_tier else []
+        length = [f"> {price.above_input_tokens:,}"] if price.above_input_tokens else []
+        return ", ".join([*tier, *length]) or shapes.EMPTY
+
+    @admin.display(description=gettext_lazy("valid from"), ordering="valid_from")
+    def begins(self, price: LLMPrice) -> str:
+        """The first moment."""
+        return shapes.moment(price.valid_from)
+
+    @admin.display(description=gettext_lazy("valid to"), ordering="valid_to")
+    def ends(self, price: LLMPrice) -> str:
+        """The first moment at which it no longer holds."""
+        return shapes.moment(price.valid_to)
 
     @admin.display(description=gettext_lazy("valid now"), boolean=True)
     def is_valid_now(self, price: LLMPrice) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -14,7 +16,19 @@ from django.utils.translation import gettext as _
 from agentcore_metering.adapters.django.stats.shapes import exact_text
 from agentcore_metering.adapters.django.trace_links import trace_url
 
-__all__ = ["EMPTY", "amount", "json_block", "pill", "plain_decimal", "price_table", "seconds_text", "table", "trace"]
+__all__ = [
+    "EMPTY",
+    "amount",
+    "json_block",
+    "moment",
+    "pill",
+    "plain_decimal",
+    "price_table",
+    "seconds_text",
+    "table",
+    "trace",
+    "two_lines",
+]
 
 EMPTY = "-"
 TOKENS_PER_PRICE = Decimal(1_000_000)
@@ -29,6 +43,18 @@ def plain_decimal(number: Decimal) -> str:
     """All digits that say something, no exponent: 2.500000000000 is 2.5."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def moment(value: datetime | None, *, timespec: str = "seconds") -> str:
+    """A moment in the active time zone; seconds tell rows from each other, so they are there."""
+    if value is None:
+        return EMPTY
+    return timezone.localtime(value).replace(tzinfo=None).isoformat(" ", timespec)
+
+
+def two_lines(first: Any, second: Any) -> SafeString:
+    """A cell with what matters above what explains it."""
+    return format_html('{}<br><span class="quiet">{}</span>', first, second or EMPTY)
 
 
 def seconds_text(value: float | None) -> str:

@@ -37,24 +37,25 @@ class LLMUsageAdmin(ReadOnlyAdmin):
     wide_columns = ("error", "metadata", "price_snapshot", "usage_details", "usage_raw")
     """What a list does not read."""
     list_display = (
-        "created_at",
-        "model",
-        "provider",
-        "user_name",
-        "node_name",
+        "when",
+        "status_text",
+        "model_and_provider",
+        "user_and_node",
         "tokens_in",
         "tokens_out",
         "tokens_cached",
         "cost_text",
-        "status_text",
         "latency",
         "short_trace",
     )
-    # Sorting by anything else would read and sort the whole table.
-    sortable_by = ("created_at",)
+    # Sorting by anything else would read and sort the whole table; so would counting what each filter finds.
+    sortable_by = ("when",)
+    show_facets = admin.ShowFacets.NEVER
     ordering = ("-created_at",)
     list_filter = USAGE_FILTERS
     list_per_page = 50
+    # "Show all" would be a page of any length.
+    list_max_show_all = 0
     paginator = CappedPaginator
     show_full_result_count = False
     search_fields = ("=id", "=call_id", "=trace_id", "model", "node_name")
@@ -62,7 +63,7 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         "The id of a row, call or trace finds it at once; any other text is looked for in model and node of the newest rows."
     )
     fieldsets = (
-        (None, {"fields": ("id", "created_at", "status_text", "user_name", "node_name", "source_type")}),
+        (None, {"fields": ("id", "when", "status_text", "user_name", "node_name", "source_type")}),
         (gettext_lazy("Outcome"), {"fields": ("finish_reason", "error_type", "error")}),
         (gettext_lazy("Attempts of this call"), {"fields": ("attempts",)}),
         (
@@ -97,7 +98,7 @@ class LLMUsageAdmin(ReadOnlyAdmin):
             },
         ),
         (gettext_lazy("Cost"), {"fields": ("cost_text", "cost_status_text", "cost_source_text", "computed", "prices")}),
-        (gettext_lazy("Time"), {"fields": ("started_at", "first_chunk_at", "ended_at", "recorded_at", "speed")}),
+        (gettext_lazy("Time"), {"fields": ("started", "first_chunk", "ended", "recorded", "speed")}),
         (gettext_lazy("Trace"), {"fields": ("trace", "span_id", "trace_sampled", "call_id")}),
         (gettext_lazy("Details"), {"classes": ("collapse",), "fields": ("details", "raw_usage", "caller_metadata")}),
     )
@@ -132,6 +133,41 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         if len(term) == TRACE_ID_LENGTH:
             match |= Q(trace_id=term.lower())
         return queryset.filter(match), False
+
+    @admin.display(description=gettext_lazy("time"), ordering="created_at")
+    def when(self, row: LLMUsage) -> str:
+        """When the attempt was over: what reports go by."""
+        return shapes.moment(row.created_at)
+
+    @admin.display(description=gettext_lazy("model"))
+    def model_and_provider(self, row: LLMUsage) -> Any:
+        """As LiteLLM was given it."""
+        return shapes.two_lines(row.model, row.provider)
+
+    @admin.display(description=gettext_lazy("user and node"))
+    def user_and_node(self, row: LLMUsage) -> Any:
+        """Who called, and in which step."""
+        return shapes.two_lines(self.user_name(row), row.node_name)
+
+    @admin.display(description=gettext_lazy("started"))
+    def started(self, row: LLMUsage) -> str:
+        """When the request was sent."""
+        return shapes.moment(row.started_at, timespec="milliseconds")
+
+    @admin.display(description=gettext_lazy("first chunk"))
+    def first_chunk(self, row: LLMUsage) -> str:
+        """When the first text of a stream came."""
+        return shapes.moment(row.first_chunk_at, timespec="milliseconds")
+
+    @admin.display(description=gettext_lazy("ended"))
+    def ended(self, row: LLMUsage) -> str:
+        """When the attempt was over."""
+        return shapes.moment(row.ended_at, timespec="milliseconds")
+
+    @admin.display(description=gettext_lazy("recorded"))
+    def recorded(self, row: LLMUsage) -> str:
+        """When the database got the row."""
+        return shapes.moment(row.recorded_at, timespec="milliseconds")
 
     @admin.display(description=gettext_lazy("user"))
     def user_name(self, row: LLMUsage) -> Any:

@@ -29,7 +29,7 @@ COUNT_LIMIT = 10_000
 """Rows that are counted and can be paged through; a narrower time shows the others."""
 SEARCH_LIMIT = 10_000
 """Newest rows of the chosen time among which is searched what no index finds. They lie side by side on the disk."""
-SCATTERED_LIMIT = 2_000
+SCATTERED_LIMIT = 1_000
 """The same where an index has picked them: one user's rows, say, lie anywhere."""
 
 
@@ -72,8 +72,6 @@ class UsageChangeList(ChangeList):
         super().get_results(request)
         self.is_capped = self.paginator.is_capped
         self.shown_count = min(self.result_count, COUNT_LIMIT)
-        # "Show all" would be a page of any length.
-        self.can_show_all = False
 
     @property
     def older_query_string(self) -> str:

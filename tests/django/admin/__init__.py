@@ -1,0 +1,3 @@
+"""Tests of the admin."""
+
+from __future__ import annotations
