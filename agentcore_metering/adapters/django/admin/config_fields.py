@@ -101,7 +101,7 @@ class OptionsField(forms.JSONField):
         if options in (None, ""):
             return {}
         if not isinstance(options, dict):
-            raise ValidationError(_('Enter a JSON object, such as {"extra_headers": {}}.'))
+            raise ValidationError(_("Enter a JSON object, in braces."))
         _refuse_taken(options)
         return options
 

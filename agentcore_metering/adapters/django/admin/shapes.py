@@ -103,7 +103,7 @@ def price_table(snapshot: Any) -> str | SafeString:
         return json_block(snapshot)
     facts = {name: snapshot.get(name) for name in ("source", "version", "tier")}
     said = ", ".join(str(value) for value in facts.values() if value)
-    return format_html("{}<p>{}</p>", table((_("for"), _("price"), _("currency"), _("each")), [*tokens, *units]), said)
+    return format_html("{}<p>{}</p>", table((_("kind"), _("price"), _("currency"), _("per")), [*tokens, *units]), said)
 
 
 def _items(prices: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

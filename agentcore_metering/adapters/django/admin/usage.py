@@ -177,12 +177,12 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         name = f"#{row.user_id}" if row.user is None else display_name(row.user)
         return format_html('<a href="{}?user={}">{}</a>', _list_url(), row.user_id, name)
 
-    @admin.display(description=gettext_lazy("in"))
+    @admin.display(description=gettext_lazy("input"))
     def tokens_in(self, row: LLMUsage) -> str:
         """Cached ones included."""
         return f"{row.prompt_tokens:,}"
 
-    @admin.display(description=gettext_lazy("out"))
+    @admin.display(description=gettext_lazy("output"))
     def tokens_out(self, row: LLMUsage) -> str:
         """Reasoning included."""
         return f"{row.completion_tokens:,}"
