@@ -58,7 +58,7 @@ def test_a_line_has_every_figure(admin: Client) -> None:
         "2026-02-21 12:00:00",
     ):
         assert part in text
-    assert re.search(r"10 5 3 0\.0000", text)
+    assert re.search(r"10 → 5 3 0\.0000", text)
 
 
 def test_an_unknown_cost_is_no_zero(admin: Client) -> None:

@@ -41,12 +41,9 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         "status_text",
         "model_and_provider",
         "user_and_node",
-        "tokens_in",
-        "tokens_out",
-        "tokens_cached",
+        "tokens",
         "cost_text",
-        "latency",
-        "short_trace",
+        "latency_and_trace",
     )
     # Sorting by anything else would read and sort the whole table; so would counting what each filter finds.
     sortable_by = ("when",)
@@ -135,9 +132,9 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         return queryset.filter(match), False
 
     @admin.display(description=gettext_lazy("time"), ordering="created_at")
-    def when(self, row: LLMUsage) -> str:
+    def when(self, row: LLMUsage) -> Any:
         """When the attempt was over: what reports go by."""
-        return shapes.moment(row.created_at)
+        return shapes.two_lines(*shapes.moment(row.created_at).split(" "))
 
     @admin.display(description=gettext_lazy("model"))
     def model_and_provider(self, row: LLMUsage) -> Any:
@@ -177,20 +174,10 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         name = f"#{row.user_id}" if row.user is None else display_name(row.user)
         return format_html('<a href="{}?user={}">{}</a>', _list_url(), row.user_id, name)
 
-    @admin.display(description=gettext_lazy("input"))
-    def tokens_in(self, row: LLMUsage) -> str:
-        """Cached ones included."""
-        return f"{row.prompt_tokens:,}"
-
-    @admin.display(description=gettext_lazy("output"))
-    def tokens_out(self, row: LLMUsage) -> str:
-        """Reasoning included."""
-        return f"{row.completion_tokens:,}"
-
-    @admin.display(description=gettext_lazy("cached"))
-    def tokens_cached(self, row: LLMUsage) -> str:
-        """Of those that went in, the ones read from a cache."""
-        return f"{row.cached_tokens:,}"
+    @admin.display(description=gettext_lazy("tokens: input, output; cached"))
+    def tokens(self, row: LLMUsage) -> Any:
+        """Those that went in, cached ones included, and came out, reasoning included; of the former, those read from a cache."""
+        return shapes.two_lines(f"{row.prompt_tokens:,} → {row.completion_tokens:,}", f"{row.cached_tokens:,}")
 
     @admin.display(description=gettext_lazy("cost"))
     def cost_text(self, row: LLMUsage) -> str:
@@ -209,10 +196,10 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         start, end = row.started_at, row.ended_at or row.created_at
         return shapes.seconds_text(None if start is None else max(0.0, (end - start).total_seconds()))
 
-    @admin.display(description=gettext_lazy("trace"))
-    def short_trace(self, row: LLMUsage) -> Any:
-        """The beginning of its id."""
-        return shapes.trace(row, is_short=True)
+    @admin.display(description=gettext_lazy("latency and trace"))
+    def latency_and_trace(self, row: LLMUsage) -> Any:
+        """With the beginning of the trace's id."""
+        return shapes.two_lines(self.latency(row), shapes.trace(row, is_short=True))
 
     @admin.display(description=gettext_lazy("trace"))
     def trace(self, row: LLMUsage) -> Any:
