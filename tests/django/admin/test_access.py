@@ -12,7 +12,7 @@ from tests.django.admin.pages import client_of, text_of, url
 
 pytestmark = pytest.mark.django_db
 
-MODELS = ("llmusage", "llmconfig", "llmprice", "llmcostchange", "meteringconfig")
+MODELS = ("llmusage", "llmconfig", "llmconfigchange", "llmprice", "llmcostchange", "meteringconfig")
 NOTHING: dict[str, str] = {}
 
 # By permission: what it lets one do, v(iew) a(dd) c(hange) d(elete). What is not named is forbidden.
@@ -24,7 +24,9 @@ MATRIX = {
     "delete_llmusage": NOTHING,
     "view_llmcostchange": {"llmcostchange": "v"},
     "delete_llmcostchange": NOTHING,
-    "manage_config": {"llmconfig": "vacd", "meteringconfig": "vc"},
+    "manage_config": {"llmconfig": "vacd", "llmconfigchange": "v", "meteringconfig": "vc"},
+    "view_llmconfigchange": {"llmconfigchange": "v"},
+    "delete_llmconfigchange": NOTHING,
     "view_llmconfig": {"llmconfig": "v"},
     "add_llmconfig": {"llmconfig": "a"},
     "change_llmconfig": {"llmconfig": "vc"},

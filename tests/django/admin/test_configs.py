@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
+from agentcore_metering.adapters.django.models import LLMConfig, LLMConfigChange, LLMUsage
 from agentcore_metering.adapters.django.runtime import flush
 from example.stub_provider import StubProvider
 from tests.django.admin.pages import KEY, client_of, messages_of, text_of, url
@@ -351,6 +351,19 @@ def test_more_configurations_take_no_more_queries(admin: Client) -> None:
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_the_trail_names_who_came_by_the_admin(admin: Client) -> None:
+    admin.post(url("llmconfig", "add"), form())
+    row = LLMConfig.objects.get()
+    admin.post(url("llmconfig", "change", row.pk), change_form(row, admin, model="gpt-4o"))
+    admin.post(url("llmconfig", "delete", row.pk), {"post": "yes"})
+
+    found = LLMConfigChange.objects.order_by("pk").values_list("action", "actor_name", "via")
+    assert list(found) == [("created", "root", "admin"), ("changed", "root", "admin"), ("deleted", "root", "admin")]
+    page = admin.get(url("llmconfigchange"))
+    assert "config.model" in text_of(page)
+    assert KEY not in page.content.decode()
 
 
 def test_a_search_that_is_no_uuid_is_no_error(admin: Client) -> None:

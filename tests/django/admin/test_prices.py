@@ -161,6 +161,7 @@ def test_a_price_that_has_ended_is_not_offered_for_replacement(admin: Client) ->
         ({"validity": "no such"}, {"now", "ever", "later", "over"}),
         ({"provider": "-"}, {"ever"}),
         ({"provider": "openai"}, {"now", "later", "over"}),
+        ({"provider": "\x00"}, set()),
         ({"currency": "CNY"}, {"over"}),
         ({"q": "ov"}, {"over"}),
     ],

@@ -12,9 +12,9 @@ from django.forms.boundfield import BoundField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from agentcore_metering.adapters.django.config.masking import has_mask, has_secret
+from agentcore_metering.adapters.django.config.masking import has_mask
 from agentcore_metering.adapters.django.config.source import secret_texts
-from agentcore_metering.adapters.django.secretbox import is_public
+from agentcore_metering.adapters.django.secretbox import has_secret, is_public
 from agentcore_metering.core.request import MAX_NUM_RETRIES
 
 __all__ = ["OPTION_FIELDS", "SECRET_KEY_FIELD", "ConfigOptionsForm", "SecretField"]

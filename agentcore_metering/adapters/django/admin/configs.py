@@ -27,6 +27,7 @@ from agentcore_metering.adapters.django.config.masking import masked
 from agentcore_metering.adapters.django.config.users import display_name
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
+from agentcore_metering.adapters.django.models.actors import acting
 from agentcore_metering.core.errors import InvalidField
 from agentcore_metering.core.providers import get_provider
 
@@ -101,6 +102,11 @@ class LLMConfigAdmin(MeteringAdmin):
             return _VIEWED
         return ((None, {"fields": ("owner",)}), *_EDITED, _RECORD)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form writes nothing but a new row's owner into the instance: everything else is `config.editing`'s to write."""
+        owner = ("scope", "user") if obj is None else ()
+        return super().get_form(request, obj, change=change, **{**kwargs, "fields": owner})
+
     def get_urls(self) -> list[Any]:
         """With the test and the models of a provider."""
         view = self.admin_site.admin_view
@@ -119,11 +125,22 @@ class LLMConfigAdmin(MeteringAdmin):
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """As Django's. What the form found right can be wrong when the row was changed meanwhile: then it is told, and nothing saved."""
         try:
-            response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+            with acting("admin", lambda: request.user):
+                response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         except (InvalidField, LLMConfig.DoesNotExist) as error:
             messages.error(request, _("It was changed meanwhile, so nothing was saved. %(reason)s") % {"reason": error})
             return HttpResponseRedirect(request.path)
         return response
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """As Django's, by somebody who is known."""
+        with acting("admin", lambda: request.user):
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """As Django's, by somebody who is known."""
+        with acting("admin", lambda: request.user):
+            super().delete_queryset(request, queryset)
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """One small call by the stored configuration; its outcome as a message. POST only."""

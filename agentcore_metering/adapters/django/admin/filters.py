@@ -33,6 +33,7 @@ __all__ = ["TIME_END", "USAGE_FILTERS", "UsageFilter"]
 TIME_PERIOD, TIME_START, TIME_END = "period", "from", "to"
 PREFIX_MARK = "*"
 PAGE = "p"
+NUL = "\x00"
 
 _PERIODS: dict[str, tuple[Any, timedelta]] = {
     "1h": (gettext_lazy("Past hour"), timedelta(hours=1)),
@@ -73,7 +74,8 @@ class UsageFilter(admin.SimpleListFilter):
     def value(self) -> str | None:
         """What was chosen; None for everything, also where the parameter is there and empty."""
         value = super().value()
-        return value.strip() or None if isinstance(value, str) else None
+        # PostgreSQL takes no NUL in a text, not even to look for it.
+        return value.replace(NUL, "").strip() or None if isinstance(value, str) else None
 
     def refuse(self, message: str) -> IncorrectLookupParameters:
         """The exception for a value that is none, after the admin was told so."""

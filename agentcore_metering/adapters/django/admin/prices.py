@@ -94,7 +94,11 @@ class ProviderFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return queryset if value is None else queryset.filter(provider="" if value == "-" else value)
+        if value is None:
+            return queryset
+        # Only what was offered: PostgreSQL refuses some texts even in a comparison.
+        known = value in dict(self.lookup_choices)
+        return queryset.filter(provider="" if value == "-" else value) if known else queryset.none()
 
 
 @admin.register(LLMPrice)

@@ -120,7 +120,7 @@ class LLMUsageAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Rows by id, or with the text in their model or node."""
-        term = search_term.strip().replace("\x00", "")
+        term = search_term.strip()
         uuid = _as_uuid(term)
         if not term:
             return queryset, False
