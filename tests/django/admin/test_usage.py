@@ -282,6 +282,22 @@ def test_a_search_by_an_index_sees_every_row(admin: Client, monkeypatch: pytest.
         assert len(admin.get(url("llmusage"), query).context["cl"].result_list) == 4
 
 
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [({"cost_status": "priced"}, 6), ({"cost_status": "priced", "model": "m"}, 3), ({"status": "failed"}, 3)],
+    ids=str,
+)
+def test_rows_that_an_index_picks_are_read_less_far(
+    admin: Client, monkeypatch: pytest.MonkeyPatch, query: dict[str, str], seen: int
+) -> None:
+    monkeypatch.setattr(windows, "SEARCH_LIMIT", 5)
+    monkeypatch.setattr(windows, "SCATTERED_LIMIT", 2)
+    for number in range(9):
+        make_usage(model="m", success=False, cost_status="priced", created_at=NOON - timedelta(minutes=number))
+
+    assert len(admin.get(url("llmusage"), query).context["cl"].result_list) == seen
+
+
 def test_counting_stops(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "COUNT_LIMIT", 100)
     LLMUsage.objects.bulk_create([LLMUsage(model="m", created_at=NOON) for _ in range(130)])
@@ -290,6 +306,7 @@ def test_counting_stops(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert "more than 100 rows" in text_of(page)
     assert "130" not in text_of(page)
+    assert page.context["cl"].result_count == 101
     assert page.context["cl"].paginator.num_pages == 2
     assert len(page.context["cl"].result_list) == 50
     assert len(admin.get(url("llmusage"), {"all": ""}).context["cl"].result_list) == 50

@@ -16,7 +16,8 @@ from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.trackers.messages import MESSAGES
 from agentcore_metering.constants import TEST_MAX_TOKENS
 from agentcore_metering.core.errors import MeteringError, UnusableAnswer
-from agentcore_metering.core.failures import classify, redact
+from agentcore_metering.core.failures import classify
+from agentcore_metering.core.masking import redact
 
 __all__ = ["NODE", "Outcome", "try_config"]
 

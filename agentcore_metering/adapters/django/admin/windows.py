@@ -15,7 +15,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
-from agentcore_metering.adapters.django.admin.filters import TIME_END, UsageFilter
+from agentcore_metering.adapters.django.admin.time_filter import TIME_END
+from agentcore_metering.adapters.django.admin.usage_filter import UsageFilter
 
 __all__ = ["COUNT_LIMIT", "SCATTERED_LIMIT", "SEARCH_LIMIT", "CappedPaginator", "UsageChangeList"]
 
