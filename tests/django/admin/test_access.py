@@ -121,7 +121,7 @@ def test_one_who_may_only_look_gets_masks_and_no_form(rows: dict[str, Any]) -> N
 
     page = client.get(url("llmconfig", "change", rows["llmconfig"].pk))
 
-    assert "***-one"[:3] in text_of(page)
+    assert "***-one" in text_of(page)
     assert "api_key" in text_of(page)
     assert b'name="api_key"' not in page.content
     assert client.post(url("llmconfig", "change", rows["llmconfig"].pk), {"provider": "x"}).status_code == 403
