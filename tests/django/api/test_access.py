@@ -34,7 +34,9 @@ def test_admin_is_answered(api: APIClient, method: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-@pytest.mark.parametrize("name", ["health", "users", "token-stats", "llm-usage", "llm-config-all", "llm-config-users"])
+@pytest.mark.parametrize(
+    "name", ["health", "users", "token-stats", "llm-usage", "llm-usage-export", "llm-config-all", "llm-config-users"]
+)
 def test_method_that_there_is_not_is_405(api: APIClient, method: str, name: str) -> None:
     assert getattr(api, method)(reverse(f"agentcore_metering:{name}")).status_code == 405
 
@@ -64,6 +66,8 @@ def test_write_with_a_session_takes_a_csrf_token(admin: Any) -> None:
         ("metering-config", [], "metering-config/"),
         ("token-stats", [], "token-stats/"),
         ("llm-usage", [], "llm-usage/"),
+        ("llm-usage-export", [], "llm-usage/export/"),
+        ("llm-usage-detail", [UNKNOWN], f"llm-usage/{UNKNOWN}/"),
         ("llm-config-global", [], "llm-config/"),
         ("llm-config-all", [], "llm-config/all/"),
         ("llm-config-users", [], "llm-config/users/"),

@@ -37,6 +37,8 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
         "metering-config/",
         "token-stats/",
         "llm-usage/",
+        "llm-usage/export/",
+        "llm-usage/{usage_id}/",
         "llm-config/",
         "llm-config/all/",
         "llm-config/providers/",

@@ -9,6 +9,7 @@ UNKNOWN = UUID(int=4711)
 
 TOKEN_STATS = f"{PREFIX}/token-stats/"
 LLM_USAGE = f"{PREFIX}/llm-usage/"
+LLM_USAGE_EXPORT = f"{PREFIX}/llm-usage/export/"
 USERS = f"{PREFIX}/users/"
 HEALTH = f"{PREFIX}/health/"
 METERING_CONFIG = f"{PREFIX}/metering-config/"
@@ -19,6 +20,8 @@ LLM_CONFIG_USERS = f"{PREFIX}/llm-config/users/"
 METHODS = [
     ("get", TOKEN_STATS),
     ("get", LLM_USAGE),
+    ("get", LLM_USAGE_EXPORT),
+    ("get", f"{LLM_USAGE}{UNKNOWN}/"),
     ("get", USERS),
     ("get", HEALTH),
     ("get", METERING_CONFIG),
@@ -41,6 +44,10 @@ FALLBACK = f"{LLM_CONFIG}{UNKNOWN}/fallback"
 METHODS += [("get", FALLBACK), ("put", FALLBACK), ("post", f"{FALLBACK}/reset")]
 WITH_BODY = [("post", f"{LLM_CONFIG}test/"), ("post", f"{LLM_CONFIG}test-call/")]
 """Methods that answer 400 to an empty body."""
+
+
+def usage_url(row_id: object) -> str:
+    return f"{LLM_USAGE}{row_id}/"
 
 
 def config_url(ref: object) -> str:

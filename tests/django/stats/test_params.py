@@ -7,7 +7,6 @@ import pytest
 from agentcore_metering.adapters.django.stats import (
     StatsQuery,
     UnsupportedGranularity,
-    UsageQuery,
     parse_stats_query,
     parse_usage_query,
 )
@@ -114,29 +113,3 @@ def test_parameter_that_is_impossible_is_named(params: dict[str, str], field: st
             parse(params)
 
         assert caught.value.field == field
-
-
-@pytest.mark.parametrize(
-    ("text", "page"), [("3", 3), ("0", 1), ("-1", 1), ("x", 1), ("", 1), ("1.5", 1), ("9" * 30, int("9" * 30))]
-)
-def test_page_is_lenient(text: str, page: int) -> None:
-    assert parse_usage_query({"page": text}).page == page
-
-
-@pytest.mark.parametrize(("text", "size"), [("7", 7), ("0", 1), ("-5", 1), ("x", 20), ("", 20), ("101", 100)])
-def test_page_size_is_lenient_and_bounded(text: str, size: int) -> None:
-    assert parse_usage_query({"page_size": text}).page_size == size
-
-
-@pytest.mark.parametrize(("text", "success"), [("true", True), ("false", False), ("True", None), ("1", None)])
-def test_success_is_true_or_false_or_ignored(text: str, success: bool | None) -> None:
-    assert parse_usage_query({"success": text}).success is success
-
-
-def test_usage_query_without_parameters_asks_for_the_first_page() -> None:
-    assert parse_usage_query({}) == UsageQuery()
-
-
-def test_model_with_a_null_character_is_refused() -> None:
-    with pytest.raises(InvalidField, match="Null characters"):
-        parse_usage_query({"model": "gpt\x00"})

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from uuid import UUID
+
 from drf_spectacular.utils import OpenApiParameter
 
 from agentcore_metering.adapters.django.config.listing import ALL_MODEL_TYPES
+from agentcore_metering.adapters.django.exports import FORMATS
 from agentcore_metering.adapters.django.models import LLMConfig
+from agentcore_metering.adapters.django.stats import METADATA_PREFIX, STATUSES
 from agentcore_metering.adapters.django.stats.buckets import Granularity
 
 __all__ = [
     "CONFIG_PARAMETERS",
+    "EXPORT_PARAMETERS",
     "MODEL_TYPE_PARAMETER",
     "PAGE_PARAMETERS",
     "PERIOD_PARAMETERS",
     "SERIES_PARAMETERS",
+    "USAGE_FILTER_PARAMETERS",
     "USER_PARAMETER",
 ]
 
@@ -38,8 +45,38 @@ SERIES_PARAMETERS = (
 PAGE_PARAMETERS = (
     OpenApiParameter("page", int, description="1 for the first."),
     OpenApiParameter("page_size", int, description="At most 100; 20 when absent."),
+    OpenApiParameter(
+        "cursor",
+        str,
+        allow_blank=True,
+        description="In place of `page`: empty for the newest rows, then `next_cursor` or `previous_cursor` of the last answer, "
+        "with the same filters.",
+    ),
+)
+USAGE_FILTER_PARAMETERS = (
     OpenApiParameter("model", str, description="A part of the model's name."),
     OpenApiParameter("success", str, enum=["true", "false"], description="Whether the caller got an answer."),
+    OpenApiParameter("status", str, enum=list(STATUSES), description="How the attempt ended."),
+    *[
+        OpenApiParameter(name, str, description="Exactly this.")
+        for name in ("response_model", "provider", "operation", "node", "source_type", "error_type")
+    ],
+    OpenApiParameter("call_id", UUID, description="All attempts of this call."),
+    OpenApiParameter("config", UUID, description="The configuration that was used."),
+    OpenApiParameter("trace_id", str, description="32 hexadecimal digits."),
+    OpenApiParameter("currency", str, description="ISO 4217 code; goes with `cost_min` and `cost_max`."),
+    OpenApiParameter("cost_min", Decimal, description="In `currency`, inclusive."),
+    OpenApiParameter("cost_max", Decimal, description="In `currency`, inclusive."),
+    OpenApiParameter("priced", str, enum=["true", "false"], description="Whether the cost is known."),
+    OpenApiParameter(
+        f"{METADATA_PREFIX}<key>", str, description="The value under a key of the metadata; at most five of these."
+    ),
+)
+EXPORT_PARAMETERS = (
+    OpenApiParameter("format", str, enum=list(FORMATS), description="csv when absent."),
+    OpenApiParameter(
+        "bom", str, enum=["true"], description="A byte order mark before CSV, by which Excel knows UTF-8."
+    ),
 )
 CONFIG_PARAMETERS = (
     OpenApiParameter("scope", str, enum=["all", *LLMConfig.Scope.values], description="All when absent."),

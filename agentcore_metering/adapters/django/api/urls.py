@@ -12,7 +12,7 @@ from agentcore_metering.adapters.django.api.views.health import HealthView
 from agentcore_metering.adapters.django.api.views.policy import MeteringConfigView
 from agentcore_metering.adapters.django.api.views.stats import TokenStatsView
 from agentcore_metering.adapters.django.api.views.trials import ConfigTestView, TestCallView
-from agentcore_metering.adapters.django.api.views.usage import UsageListView
+from agentcore_metering.adapters.django.api.views.usage import UsageDetailView, UsageExportView, UsageListView
 from agentcore_metering.adapters.django.api.views.user_configs import UserConfigDetailView, UserConfigsView
 from agentcore_metering.adapters.django.api.views.users import UserListView
 
@@ -24,6 +24,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metering-config/", MeteringConfigView.as_view(), name="metering-config"),
     path("token-stats/", TokenStatsView.as_view(), name="token-stats"),
     path("llm-usage/", UsageListView.as_view(), name="llm-usage"),
+    path("llm-usage/export/", UsageExportView.as_view(), name="llm-usage-export"),
+    path("llm-usage/<uuid:usage_id>/", UsageDetailView.as_view(), name="llm-usage-detail"),
     path("llm-config/", GlobalConfigsView.as_view(), name="llm-config-global"),
     path("llm-config/all/", AllConfigsView.as_view(), name="llm-config-all"),
     path("llm-config/providers/", ProvidersView.as_view(), name="llm-config-providers"),

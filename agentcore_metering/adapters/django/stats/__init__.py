@@ -5,19 +5,36 @@ from __future__ import annotations
 from agentcore_metering.adapters.django.stats.params import (
     StatsQuery,
     UnsupportedGranularity,
-    UsageQuery,
     parse_stats_query,
-    parse_usage_query,
 )
 from agentcore_metering.adapters.django.stats.series import token_stats
-from agentcore_metering.adapters.django.stats.usage_list import usage_page
+from agentcore_metering.adapters.django.stats.usage_detail import usage_detail
+from agentcore_metering.adapters.django.stats.usage_list import usage_page, usage_walk
+from agentcore_metering.adapters.django.stats.usage_query import (
+    FILTER_NAMES,
+    METADATA_PREFIX,
+    STATUSES,
+    UsageFilter,
+    UsageQuery,
+    parse_usage_filter,
+    parse_usage_query,
+    select_usage,
+)
 
 __all__ = [
+    "FILTER_NAMES",
+    "METADATA_PREFIX",
+    "STATUSES",
     "StatsQuery",
     "UnsupportedGranularity",
+    "UsageFilter",
     "UsageQuery",
     "parse_stats_query",
+    "parse_usage_filter",
     "parse_usage_query",
+    "select_usage",
     "token_stats",
+    "usage_detail",
     "usage_page",
+    "usage_walk",
 ]

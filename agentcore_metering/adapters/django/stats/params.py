@@ -1,6 +1,7 @@
 """Query string -> frozen query: what each parameter may look like, and what a wrong one is told.
 
-Pure, except that a user's key is read by the host's user model. Which rows a query selects is left to `totals`.
+Pure, except that a user's key is read by the host's user model. Which rows a query selects is left to `totals`, the parameters of the
+list of rows to `usage_query`.
 """
 
 from __future__ import annotations
@@ -17,15 +18,11 @@ from agentcore_metering.core.errors import InvalidField
 __all__ = [
     "StatsQuery",
     "UnsupportedGranularity",
-    "UsageQuery",
     "parse_period",
     "parse_stats_query",
-    "parse_usage_query",
 ]
 
 TRUE_TEXTS = frozenset({"1", "true", "yes"})
-DEFAULT_PAGE_SIZE = 20
-MAX_PAGE_SIZE = 100
 NUL = "\x00"
 
 
@@ -52,20 +49,6 @@ class StatsQuery:
     """Whether a series of each model is wanted; takes a granularity and both dates."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsageQuery:
-    """Which page of which rows is asked for."""
-
-    period: Period = EVER
-    user_pk: Any = None
-    model: str | None = None
-    """A part of the model's name, upper and lower case alike."""
-    success: bool | None = None
-    page: int = 1
-    """1 for the first; may lie behind the last one."""
-    page_size: int = DEFAULT_PAGE_SIZE
-
-
 def parse_stats_query(params: Mapping[str, str]) -> StatsQuery:
     """The query of `token-stats/`; an empty parameter counts as absent.
 
@@ -80,23 +63,6 @@ def parse_stats_query(params: Mapping[str, str]) -> StatsQuery:
         user_pk=_user_pk(params),
         granularity=granularity,
         has_series_by_model=params.get("use_series", "") in TRUE_TEXTS and granularity is not None and is_closed,
-    )
-
-
-def parse_usage_query(params: Mapping[str, str]) -> UsageQuery:
-    """The query of `llm-usage/`. `page`, `page_size` and `success` are lenient, as existing UIs expect; the rest is strict.
-
-    Raises:
-        InvalidField: a date, `user_id` or `model` is not what it should be.
-    """
-    page_size = _whole_number(params.get("page_size"), DEFAULT_PAGE_SIZE)
-    return UsageQuery(
-        period=parse_period(params),
-        user_pk=_user_pk(params),
-        model=_text(params, "model"),
-        success={"true": True, "false": False}.get(params.get("success", "")),
-        page=max(1, _whole_number(params.get("page"), 1)),
-        page_size=min(max(1, page_size), MAX_PAGE_SIZE),
     )
 
 
@@ -160,10 +126,3 @@ def _text(params: Mapping[str, str], name: str) -> str | None:
     if NUL in text:
         raise InvalidField(name, "Null characters are not allowed.")
     return text or None
-
-
-def _whole_number(text: str | None, default: int) -> int:
-    try:
-        return int(text or "")
-    except ValueError:
-        return default

@@ -1,19 +1,32 @@
-"""The document of `llm-usage/`: one page of rows, newest first, and the figures that follow from a row alone."""
+"""The documents of `llm-usage/`: a page of rows, newest first, by number or by cursor, and the figures that follow from a row alone."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
+
 from agentcore_metering.adapters.django.config.users import display_name
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.models.querysets import UsageQuerySet
-from agentcore_metering.adapters.django.stats.params import UsageQuery
+from agentcore_metering.adapters.django.stats.cursors import Cursor, encode_cursor
 from agentcore_metering.adapters.django.stats.shapes import exact_text, number, rate, seconds
-from agentcore_metering.adapters.django.stats.totals import select_rows
+from agentcore_metering.adapters.django.stats.usage_query import UsageQuery, select_usage
 from agentcore_metering.adapters.django.trace_links import trace_url
 
-__all__ = ["usage_item", "usage_page"]
+__all__ = [
+    "NEWEST_FIRST",
+    "OLDEST_FIRST",
+    "rows_newer_than",
+    "rows_older_than",
+    "usage_item",
+    "usage_page",
+    "usage_walk",
+]
+
+NEWEST_FIRST = ("-created_at", "-id")
+OLDEST_FIRST = ("created_at", "id")
 
 _COPIED = (
     "model",
@@ -45,17 +58,43 @@ _COPIED = (
 
 
 def usage_page(query: UsageQuery) -> dict[str, Any]:
-    """One page: results, total, page, page_size. Two queries; behind the last page only the counting one, and no results."""
-    rows = _matching(query)
+    """One page: results, total, page, page_size. Two queries; behind the last page only the counting one, and no results.
+
+    The count is exact, and costs a look at every row that matches; so does a page far from both ends. `usage_walk` has neither.
+    """
+    rows = select_usage(query.filters)
     total = rows.count()
     offset = (query.page - 1) * query.page_size
     # Checked before the slice: an offset of any size is more than a database takes.
-    found = _slice(rows, offset, query.page_size) if offset < total else []
+    found = _slice(rows, offset, min(query.page_size, total - offset), total) if offset < total else []
     return {
         "results": [usage_item(row) for row in found],
         "total": total,
         "page": query.page,
         "page_size": query.page_size,
+    }
+
+
+def usage_walk(query: UsageQuery) -> dict[str, Any]:
+    """The rows behind the query's cursor, newest first, and the cursors before and behind them. One query, however deep.
+
+    A walk to the end gives every row once that was there when it began and is not deleted meanwhile; newer ones come before its start.
+    """
+    cursor, size = query.cursor, query.page_size
+    is_backward = cursor is not None and cursor.is_backward
+    rows = select_usage(query.filters)
+    if cursor is not None:
+        rows = rows_newer_than(rows, cursor) if is_backward else rows_older_than(rows, cursor)
+    order = OLDEST_FIRST if is_backward else NEWEST_FIRST
+    found = list(rows.select_related("user").order_by(*order)[: size + 1])
+    has_more = len(found) > size
+    found = found[:size][::-1] if is_backward else found[:size]
+    has_newer, has_older = (has_more, True) if is_backward else (cursor is not None, has_more)
+    return {
+        "results": [usage_item(row) for row in found],
+        "next_cursor": _cursor_at(found[-1:], query, is_backward=False) if has_older else None,
+        "previous_cursor": _cursor_at(found[:1], query, is_backward=True) if has_newer else None,
+        "page_size": size,
     }
 
 
@@ -85,15 +124,31 @@ def usage_item(row: LLMUsage) -> dict[str, Any]:
     return item
 
 
-def _matching(query: UsageQuery) -> UsageQuerySet:
-    rows = select_rows(query.period, query.user_pk)
-    if query.model is not None:
-        rows = rows.filter(model__icontains=query.model)
-    return rows if query.success is None else rows.filter(success=query.success)
+def rows_older_than(rows: UsageQuerySet, cursor: Cursor) -> UsageQuerySet:
+    """The rows behind this place in the order of `NEWEST_FIRST`."""
+    # The first condition alone follows from the second, but it is the one that an index is entered by.
+    return rows.filter(Q(created_at__lt=cursor.created_at) | Q(id__lt=cursor.id), created_at__lte=cursor.created_at)
 
 
-def _slice(rows: UsageQuerySet, offset: int, size: int) -> list[LLMUsage]:
-    return list(rows.select_related("user").order_by("-created_at", "-id")[offset : offset + size])
+def rows_newer_than(rows: UsageQuerySet, cursor: Cursor) -> UsageQuerySet:
+    """The rows behind this place in the order of `OLDEST_FIRST`."""
+    return rows.filter(Q(created_at__gt=cursor.created_at) | Q(id__gt=cursor.id), created_at__gte=cursor.created_at)
+
+
+def _cursor_at(end: list[LLMUsage], query: UsageQuery, *, is_backward: bool) -> str | None:
+    if not end:
+        return None
+    [row] = end
+    return encode_cursor(Cursor(row.created_at, row.id, is_backward), query.filters.given)
+
+
+def _slice(rows: UsageQuerySet, offset: int, size: int, total: int) -> list[LLMUsage]:
+    rows = rows.select_related("user")
+    if offset <= total // 2:
+        return list(rows.order_by(*NEWEST_FIRST)[offset : offset + size])
+    # From the other end it is nearer; and the last page, which lists offer a button for, costs as little as the first.
+    from_end = total - offset - size
+    return list(rows.order_by(*OLDEST_FIRST)[from_end : from_end + size])[::-1]
 
 
 def _span(start: datetime | None, end: datetime | None) -> timedelta | None:

@@ -1,4 +1,4 @@
-"""The document of `llm-usage/`, for its description; `stats.usage_list` makes it."""
+"""The documents of `llm-usage/`, for their description; `stats.usage_list` and `stats.usage_detail` make them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from agentcore_metering.adapters.django.api.serializers.users import UserPkField
 
-__all__ = ["UsagePageSerializer"]
+__all__ = ["UsageDetailSerializer", "UsagePageSerializer", "UsageWalkSerializer"]
 
 
 def _text() -> serializers.CharField:
@@ -71,3 +71,47 @@ class UsagePageSerializer(serializers.Serializer[Any]):
     total = serializers.IntegerField()
     page = serializers.IntegerField()
     page_size = serializers.IntegerField()
+
+
+class UsageWalkSerializer(serializers.Serializer[Any]):
+    """Rows behind a cursor."""
+
+    results = UsageItemSerializer(many=True)
+    next_cursor = serializers.CharField(allow_null=True, help_text="For the older rows; null behind the last.")
+    previous_cursor = serializers.CharField(allow_null=True, help_text="For the newer rows; null where it began.")
+    page_size = serializers.IntegerField()
+
+
+class CostDetailsSerializer(serializers.Serializer[Any]):
+    """Amounts as exact decimals with 12 places."""
+
+    amount = _text()
+    currency = serializers.CharField()
+    source = _text()  # type: ignore[assignment]  # the metaclass takes it for a field, not for the base's attribute
+    status = _text()
+    computed_amount = serializers.CharField(
+        allow_null=True, help_text="What our prices say where the provider's own figure was taken."
+    )
+    recomputed_amount = serializers.CharField(
+        allow_null=True, help_text="Computed now, from the usage and the prices in the row; null without prices."
+    )
+
+
+class UsageDetailSerializer(UsageItemSerializer):
+    """All of a row."""
+
+    request_model = _text()
+    config_scope = _text()
+    service_tier = _text()
+    response_id = _text()
+    source_type = _text()
+    is_streaming = serializers.BooleanField()
+    trace_sampled = serializers.BooleanField(allow_null=True)
+    first_chunk_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    recorded_at = serializers.DateTimeField(allow_null=True)
+    usage_details = serializers.JSONField(allow_null=True)
+    usage_raw = serializers.JSONField(allow_null=True, help_text="The provider's own usage object.")
+    price_snapshot = serializers.JSONField(allow_null=True, help_text="The unit prices, as exact decimals.")
+    cost_details = CostDetailsSerializer()
+    attempts = UsageItemSerializer(many=True, help_text="Of the same call, this one too; the first 100.")
