@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -7,8 +8,10 @@ from uuid import UUID
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from agentcore_metering.adapters.django.stats import parse_usage_query, usage_page
+from agentcore_metering.adapters.django.models import LLMUsage
+from agentcore_metering.adapters.django.stats import parse_usage_query, usage_page, usage_walk
 from agentcore_metering.adapters.django.stats.usage_list import usage_item
+from agentcore_metering.core.errors import InvalidField
 from tests.django.factories import NOON, make_usage, make_user
 
 pytestmark = pytest.mark.django_db
@@ -135,3 +138,107 @@ def test_item_of_a_deleted_user_keeps_its_key() -> None:
     [item] = page()["results"]
 
     assert (item["user_id"], item["username"]) == (4711, None)
+
+
+def walk(**params: str) -> dict[str, Any]:
+    return usage_walk(parse_usage_query({"cursor": "", **params}))
+
+
+def ids_of(found: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in found["results"]]
+
+
+def test_page_near_the_end_is_the_same_as_from_the_start() -> None:
+    for number in range(7):
+        make_usage(id=UUID(int=number), created_at=NOON + timedelta(seconds=number // 3))
+    in_order = ids_of(page(page_size="100"))
+
+    for size in range(1, 8):
+        pages = [ids_of(page(page=str(number), page_size=str(size))) for number in range(1, 8)]
+        assert [row_id for found in pages for row_id in found] == in_order
+
+
+def test_walk_begins_at_the_newest_row_and_ends_with_null() -> None:
+    rows = [make_usage(created_at=NOON + timedelta(seconds=number)) for number in range(3)]
+
+    first = walk(page_size="2")
+    second = walk(page_size="2", cursor=first["next_cursor"])
+
+    assert first.keys() == {"results", "next_cursor", "previous_cursor", "page_size"}
+    assert ids_of(first) == [str(rows[2].id), str(rows[1].id)]
+    assert first["previous_cursor"] is None
+    assert (ids_of(second), second["next_cursor"]) == ([str(rows[0].id)], None)
+    assert ids_of(walk(page_size="2", cursor=second["previous_cursor"])) == ids_of(first)
+
+
+def test_walk_over_nothing_has_no_cursors() -> None:
+    assert walk() == {"results": [], "next_cursor": None, "previous_cursor": None, "page_size": 20}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_walk_gives_each_row_once_while_others_come_in(seed: int) -> None:
+    chance = random.Random(seed)
+    count, size = chance.randint(1, 40), chance.randint(1, 7)
+    for _ in range(count):
+        # Few moments, so that most rows share theirs.
+        make_usage(created_at=NOON + timedelta(microseconds=chance.randint(0, 3)))
+    expected = [str(row_id) for row_id in LLMUsage.objects.order_by("-created_at", "-id").values_list("id", flat=True)]
+
+    seen: list[str] = []
+    found = walk(page_size=str(size))
+    while True:
+        seen += ids_of(found)
+        make_usage(created_at=NOON + timedelta(seconds=chance.randint(1, 5)))
+        if found["next_cursor"] is None:
+            break
+        found = walk(page_size=str(size), cursor=found["next_cursor"])
+
+    assert seen == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_walk_back_gives_the_same_rows_and_the_new_ones(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(chance.randint(10, 25)):
+        make_usage(created_at=NOON + timedelta(microseconds=chance.randint(0, 2)))
+    size = str(chance.randint(1, 5))
+    found = walk(page_size=size)
+    while found["next_cursor"]:
+        found = walk(page_size=size, cursor=found["next_cursor"])
+    make_usage(created_at=NOON + timedelta(seconds=1))
+
+    seen = ids_of(found)
+    while found["previous_cursor"]:
+        found = walk(page_size=size, cursor=found["previous_cursor"])
+        seen = ids_of(found) + seen
+
+    assert seen == ids_of(page(page_size="100"))
+
+
+def test_walk_keeps_to_its_filters() -> None:
+    for number in range(6):
+        make_usage(node_name="even" if number % 2 == 0 else "odd")
+
+    first = walk(node="even", page_size="2")
+    second = walk(node="even", page_size="2", cursor=first["next_cursor"])
+
+    assert len(first["results"] + second["results"]) == 3
+    with pytest.raises(InvalidField, match="not valid for these filters"):
+        walk(node="odd", page_size="2", cursor=first["next_cursor"])
+
+
+def test_walk_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    for name in ("alice", "bob", "carol", "dora"):
+        make_usage(user=make_user(name))
+    cursor = walk(page_size="2")["next_cursor"]
+
+    with django_assert_num_queries(1):
+        assert len(walk(cursor=cursor)["results"]) == 2
+
+
+def test_item_of_older_code_has_its_keys_masked() -> None:
+    make_usage(success=False, error="Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwx012345")
+
+    [item] = page()["results"]
+
+    assert "abcdefghijkl" not in item["error"]

@@ -14,6 +14,7 @@ from agentcore_metering.adapters.django.stats.cursors import Cursor, encode_curs
 from agentcore_metering.adapters.django.stats.shapes import exact_text, number, rate, seconds
 from agentcore_metering.adapters.django.stats.usage_query import UsageQuery, select_usage
 from agentcore_metering.adapters.django.trace_links import trace_url
+from agentcore_metering.core.failures import mask
 
 __all__ = [
     "NEWEST_FIRST",
@@ -48,7 +49,6 @@ _COPIED = (
     "cost_source",
     "success",
     "status",
-    "error",
     "error_type",
     "finish_reason",
     "trace_id",
@@ -109,6 +109,8 @@ def usage_item(row: LLMUsage) -> dict[str, Any]:
         "user_id": row.user_id,
         "username": display_name(row.user) if row.user else None,
         **{name: getattr(row, name) for name in _COPIED},
+        # Rows of older code hold a provider's text as it came.
+        "error": mask(row.error) if row.error else row.error,
         "trace_url": trace_url(row),
         "cost": None if row.cost is None else number(row.cost),
         "cost_amount": None if row.cost is None else exact_text(row.cost),

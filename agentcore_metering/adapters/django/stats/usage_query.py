@@ -111,7 +111,7 @@ def parse_usage_filter(
     """
     if is_strict:
         _require_known(params, others)
-    given = tuple(sorted((name, text) for name in params if _is_filter(name) and (text := _text(params, name))))
+    given = tuple(sorted(_given(params)))
     return UsageFilter(
         given=given,
         period=parse_period(params),
@@ -123,6 +123,14 @@ def parse_usage_filter(
 def select_usage(filters: UsageFilter) -> UsageQuerySet:
     """The rows that the filters let through, in no order."""
     return select_rows(filters.period, filters.user_pk).filter(*filters.conditions)
+
+
+def _given(params: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name in params:
+        # Any other text of `success` is no filter, as existing UIs expect.
+        is_none = name == "success" and params.get(name) not in _BOOLEANS
+        if _is_filter(name) and not is_none and (text := _text(params, name)):
+            yield name, text
 
 
 def _conditions(given: Mapping[str, str], params: Mapping[str, str]) -> Iterator[Q]:
@@ -169,11 +177,6 @@ def _model(name: str, text: str) -> Q:
     return Q(model__icontains=text)
 
 
-def _success(_name: str, text: str) -> Q:
-    # Lenient, as existing UIs expect: any other text is no filter.
-    return Q(success=_BOOLEANS[text]) if text in _BOOLEANS else Q()
-
-
 def _trace(name: str, text: str) -> Q:
     if not _TRACE_ID.fullmatch(text.lower()):
         raise InvalidField(name, f"{text[:64]!r} is not the 32 hexadecimal digits of a trace.")
@@ -204,7 +207,7 @@ _FILTERS: dict[str, Callable[[str, str], Q]] = {
     "node": _column("node_name"),
     "source_type": _column("source_type"),
     "status": _one_of(STATUSES),
-    "success": _success,
+    "success": _one_of({text: Q(success=value) for text, value in _BOOLEANS.items()}),
     "error_type": _column("error_type"),
     "call_id": _uuid_in("call_id"),
     "config": _uuid_in("config_uuid"),
