@@ -27,25 +27,27 @@ BATCH_ROWS = 2_000
 Batch = list[tuple[Any, ...]]
 
 
-def read_batches(rows: UsageQuerySet, columns: Sequence[Column], *, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+def read_batches(rows: UsageQuerySet, columns: Sequence[Column], *, batch_rows: int | None = None) -> Iterator[Batch]:
     """The values of `columns`, which begin with those of `ROW_KEY`, of every row that is there at the start.
 
-    A row that is written meanwhile is not in it where it is newer than all others, and may be in it elsewhere.
+    A row that is written meanwhile is not in it where it is newer than all others, and may be in it elsewhere. `batch_rows` is
+    `BATCH_ROWS` where it is None.
     """
+    size = batch_rows or BATCH_ROWS
     if tuple(columns[: len(ROW_KEY)]) != ROW_KEY:
         raise ValueError(f"the columns begin with {columns[:2]}, not with those that rows are ordered by")
     newest = rows.order_by(*NEWEST_FIRST).values_list("created_at", "id").first()
     if newest is None:
         return
     rows = _up_to(rows, Cursor(*newest)).order_by(*OLDEST_FIRST)
-    batch = _read(rows, columns, batch_rows)
+    batch = _read(rows, columns, size)
     while batch:
         yield batch
-        if len(batch) < batch_rows:
+        if len(batch) < size:
             return
         created_at, row_id, *_others = batch[-1]
         last = Cursor(datetime.fromisoformat(created_at), UUID(row_id))
-        batch = _read(rows_newer_than(rows, last), columns, batch_rows)
+        batch = _read(rows_newer_than(rows, last), columns, size)
 
 
 def _up_to(rows: UsageQuerySet, newest: Cursor) -> UsageQuerySet:
