@@ -9,7 +9,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from agentcore_metering.adapters.django.models import LLMUsage
-from agentcore_metering.adapters.django.stats import parse_usage_query, usage_page, usage_walk
+from agentcore_metering.adapters.django.stats import parse_usage_query, usage_list, usage_page, usage_walk
 from agentcore_metering.adapters.django.stats.usage_list import usage_item
 from agentcore_metering.core.errors import InvalidField
 from tests.django.factories import NOON, make_usage, make_user
@@ -148,7 +148,9 @@ def ids_of(found: dict[str, Any]) -> list[str]:
     return [item["id"] for item in found["results"]]
 
 
-def test_page_near_the_end_is_the_same_as_from_the_start() -> None:
+@pytest.mark.parametrize("deep_offset", [0, 2, 1_000])
+def test_page_anywhere_is_that_part_of_the_whole(monkeypatch: pytest.MonkeyPatch, deep_offset: int) -> None:
+    monkeypatch.setattr(usage_list, "DEEP_OFFSET", deep_offset)
     for number in range(7):
         make_usage(id=UUID(int=number), created_at=NOON + timedelta(seconds=number // 3))
     in_order = ids_of(page(page_size="100"))
@@ -156,6 +158,17 @@ def test_page_near_the_end_is_the_same_as_from_the_start() -> None:
     for size in range(1, 8):
         pages = [ids_of(page(page=str(number), page_size=str(size))) for number in range(1, 8)]
         assert [row_id for found in pages for row_id in found] == in_order
+
+
+def test_page_far_from_both_ends_takes_four_queries(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    monkeypatch.setattr(usage_list, "DEEP_OFFSET", 1)
+    for _ in range(5):
+        make_usage()
+
+    with django_assert_num_queries(4):
+        assert len(page(page="2", page_size="2")["results"]) == 2
 
 
 def test_walk_begins_at_the_newest_row_and_ends_with_null() -> None:

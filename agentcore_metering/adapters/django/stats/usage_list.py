@@ -28,6 +28,8 @@ __all__ = [
 
 NEWEST_FIRST = ("-created_at", "-id")
 OLDEST_FIRST = ("created_at", "id")
+DEEP_OFFSET = 1_000
+"""From where on a page is looked for in two steps."""
 
 _COPIED = (
     "model",
@@ -58,7 +60,7 @@ _COPIED = (
 
 
 def usage_page(query: UsageQuery) -> dict[str, Any]:
-    """One page: results, total, page, page_size. Two queries; behind the last page only the counting one, and no results.
+    """One page: results, total, page, page_size. Two queries, far from both ends four; behind the last page only the counting one, and no results.
 
     The count is exact, and costs a look at every row that matches; so does a page far from both ends. `usage_walk` has neither.
     """
@@ -145,12 +147,26 @@ def _cursor_at(end: list[LLMUsage], query: UsageQuery, *, is_backward: bool) -> 
 
 
 def _slice(rows: UsageQuerySet, offset: int, size: int, total: int) -> list[LLMUsage]:
-    rows = rows.select_related("user")
-    if offset <= total // 2:
-        return list(rows.order_by(*NEWEST_FIRST)[offset : offset + size])
-    # From the other end it is nearer; and the last page, which lists offer a button for, costs as little as the first.
-    from_end = total - offset - size
-    return list(rows.order_by(*OLDEST_FIRST)[from_end : from_end + size])[::-1]
+    # From the end that is nearer: the last page, which lists offer a button for, costs as little as the first.
+    is_from_end = offset > total // 2
+    offset = total - offset - size if is_from_end else offset
+    order = OLDEST_FIRST if is_from_end else NEWEST_FIRST
+    rows, offset = _skipped(rows, offset, is_oldest_first=is_from_end)
+    found = list(rows.select_related("user").order_by(*order)[offset : offset + size])
+    return found[::-1] if is_from_end else found
+
+
+def _skipped(rows: UsageQuerySet, offset: int, *, is_oldest_first: bool) -> tuple[UsageQuerySet, int]:
+    """The same place in fewer rows. Two queries that an index on the moment alone answers, in place of sorting all rows before it."""
+    if offset < DEEP_OFFSET:
+        return rows, offset
+    moments = rows.order_by("created_at" if is_oldest_first else "-created_at").values_list("created_at", flat=True)
+    found = list(moments[offset : offset + 1])
+    if not found:  # rows were deleted since they were counted
+        return rows.none(), 0
+    [moment] = found
+    is_before = Q(created_at__lt=moment) if is_oldest_first else Q(created_at__gt=moment)
+    return rows.exclude(is_before), max(0, offset - rows.filter(is_before).count())
 
 
 def _span(start: datetime | None, end: datetime | None) -> timedelta | None:

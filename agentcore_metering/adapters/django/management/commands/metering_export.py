@@ -98,6 +98,8 @@ class Command(OperatorCommand):
 
 def _filters(options: dict[str, Any]) -> UsageFilter:
     pairs = [text.partition("=") for text in options["filter"]]
+    if halves := [name for name, sign, _value in pairs if not sign]:
+        raise CommandError(f"--filter {halves[0]!r} has no value; write NAME=VALUE")
     try:
         filters = parse_usage_filter({name.strip(): value for name, _sign, value in pairs}, is_strict=True)
     except InvalidField as exc:
