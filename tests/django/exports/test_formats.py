@@ -115,7 +115,8 @@ def test_jsonl_has_numbers_booleans_null_and_the_metadata_as_it_is() -> None:
     assert list(line) == [column.name for column in COLUMNS]
     assert (line["success"], line["is_streaming"], line["attempt"], line["total_tokens"]) == (False, True, 2, 15)
     assert line["cost_amount"] == "-1234567.000000000001"
-    assert line["metadata"] == row.metadata
+    assert (line["metadata"], line["usage_details"]) == (row.metadata, {"units": {"images": "2"}})
+    assert older["usage_details"] is None
     assert older["cost_amount"] is None
 
 

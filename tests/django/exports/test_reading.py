@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from datetime import timedelta
 from typing import Any
@@ -48,6 +49,7 @@ def make_full_usage(**fields: Any) -> LLMUsage:
         "cost_source": "price_map",
         "trace_id": "a" * 32,
         "span_id": "b" * 16,
+        "usage_details": {"units": {"images": "2"}},
         "metadata": {"job": 7, "text": 'a"b\\c\n\u4e2d\x1f', "list": [1, 2.5, True, None, {"x": []}], "big": 2**70},
     }
     return make_usage(**{**values, **fields})
@@ -73,9 +75,10 @@ def test_row_is_texts_numbers_and_booleans_alike_on_every_database() -> None:
         "config_uuid": str(row.config_uuid),
         "user_id": str(row.user_id),
         "cost_amount": "-1234567.000000000001",
+        "usage_details": '{"units": {"images": "2"}}',
         "metadata": values["metadata"],
     }
-    assert isinstance(values["metadata"], str)
+    assert json.loads(values["metadata"]) == row.metadata
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL writes the texts itself")

@@ -130,6 +130,7 @@ COLUMNS: tuple[Column, ...] = (
     _column("cost_source", Kind.TEXT),
     _column("trace_id", Kind.TEXT),
     _column("span_id", Kind.TEXT),
+    _column("usage_details", Kind.JSON),
     _column("metadata", Kind.JSON),
 )
 

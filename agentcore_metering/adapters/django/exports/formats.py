@@ -59,9 +59,10 @@ def _csv_body(batch: Batch) -> bytes:
 
 def _jsonl_body(batch: Batch) -> bytes:
     encode = _ENCODER.encode
-    # What is JSON already goes in as it is: it is the last column.
+    # What is JSON already goes in as it is.
     lines = (
-        f'{encode(dict(zip(_PLAIN_NAMES, row, strict=False)))[:-1]},"metadata":{row[-1] or "null"}}}\n' for row in batch
+        f'{encode(dict(zip(_PLAIN_NAMES, row, strict=False)))[:-1]},"usage_details":{row[-2] or "null"},"metadata":{row[-1] or "null"}}}\n'
+        for row in batch
     )
     return "".join(lines).encode("utf-8", "replace")
 
@@ -85,7 +86,9 @@ _TEXT_PLACES = tuple(index for index, column in enumerate(COLUMNS) if column.kin
 _BOOLEAN_PLACES = tuple(index for index, column in enumerate(COLUMNS) if column.kind is Kind.BOOLEAN)
 _FOCUS_TEXT_PLACES = tuple(FOCUS_NAMES.index(name) for name in FOCUS_TEXTS)
 _NAMES = tuple(column.name for column in COLUMNS)
-_PLAIN_NAMES = _NAMES[:-1]
+_PLAIN_NAMES = _NAMES[:-2]
+"""All but `usage_details` and `metadata`."""
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _CSV_TYPE = "text/csv; charset=utf-8"

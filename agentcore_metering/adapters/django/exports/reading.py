@@ -18,7 +18,7 @@ from agentcore_metering.adapters.django.exports.columns import ROW_KEY, Column
 from agentcore_metering.adapters.django.models.querysets import UsageQuerySet
 from agentcore_metering.adapters.django.stats.cursors import Cursor
 from agentcore_metering.adapters.django.stats.usage_list import NEWEST_FIRST, OLDEST_FIRST, rows_newer_than
-from agentcore_metering.core.failures import mask
+from agentcore_metering.core.masking import mask
 
 __all__ = ["Batch", "read_batches"]
 

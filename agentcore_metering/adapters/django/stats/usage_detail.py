@@ -26,7 +26,6 @@ _COPIED = (
     "source_type",
     "is_streaming",
     "trace_sampled",
-    "usage_details",
     "usage_raw",
     "price_snapshot",
 )

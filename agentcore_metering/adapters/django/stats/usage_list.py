@@ -14,7 +14,7 @@ from agentcore_metering.adapters.django.stats.cursors import Cursor, encode_curs
 from agentcore_metering.adapters.django.stats.shapes import exact_text, number, rate, seconds
 from agentcore_metering.adapters.django.stats.usage_query import UsageQuery, select_usage
 from agentcore_metering.adapters.django.trace_links import trace_url
-from agentcore_metering.core.failures import mask
+from agentcore_metering.core.masking import mask
 
 __all__ = [
     "NEWEST_FIRST",

@@ -110,7 +110,6 @@ class UsageDetailSerializer(UsageItemSerializer):
     first_chunk_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     recorded_at = serializers.DateTimeField(allow_null=True)
-    usage_details = serializers.JSONField(allow_null=True)
     usage_raw = serializers.JSONField(allow_null=True, help_text="The provider's own usage object.")
     price_snapshot = serializers.JSONField(allow_null=True, help_text="The unit prices, as exact decimals.")
     cost_details = CostDetailsSerializer()
