@@ -7,6 +7,8 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 
 from agentcore_metering.adapters.django.api.views.base import TAG
+from agentcore_metering.adapters.django.exports import FORMATS
+from agentcore_metering.adapters.django.stats import FILTER_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -59,4 +61,31 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
         "/api/v1/user/my/usage/",
         "llm-config/{config_uuid}/fallback",
         "llm-config/{config_uuid}/fallback/reset",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "others"),
+    [("llm-usage/", {"page", "page_size", "cursor"}), ("llm-usage/export/", {"format", "bom"})],
+)
+def test_every_filter_of_usage_is_in_the_schema(schema: dict[str, Any], path: str, others: set[str]) -> None:
+    parameters = schema["paths"][f"/api/v1/admin/{path}"]["get"]["parameters"]
+
+    assert {parameter["name"] for parameter in parameters} == {*FILTER_NAMES, "metadata.<key>", *others}
+
+
+def test_list_of_usage_is_a_page_or_a_walk(schema: dict[str, Any]) -> None:
+    answer = schema["paths"]["/api/v1/admin/llm-usage/"]["get"]["responses"]["200"]["content"]["application/json"]
+    name = answer["schema"]["$ref"].rpartition("/")[2]
+
+    assert schema["components"]["schemas"][name] == {
+        "oneOf": [{"$ref": "#/components/schemas/UsagePage"}, {"$ref": "#/components/schemas/UsageWalk"}]
+    }
+
+
+def test_export_is_described_by_its_types(schema: dict[str, Any]) -> None:
+    answers = schema["paths"]["/api/v1/admin/llm-usage/export/"]["get"]["responses"]
+
+    assert set(answers["200"]["content"]) == {
+        file_format.content_type.partition(";")[0] for file_format in FORMATS.values()
     }

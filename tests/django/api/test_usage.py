@@ -7,7 +7,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
-from agentcore_metering.adapters.django.api.serializers.usage import UsageItemSerializer
+from agentcore_metering.adapters.django.api.serializers.usage import UsageItemSerializer, UsageWalkSerializer
 from tests.django.api.urls import LLM_USAGE
 from tests.django.factories import NOON, make_usage, make_user
 
@@ -129,3 +129,27 @@ def test_page_parameters_are_clamped(api: APIClient, params: dict[str, str], pag
     body = api.get(LLM_USAGE, params).json()
 
     assert (body["page"], body["page_size"]) == (page, page_size)
+
+
+def test_walk_has_exactly_the_described_keys(api: APIClient) -> None:
+    make_usage()
+
+    body = api.get(LLM_USAGE, {"cursor": ""}).json()
+
+    assert body.keys() == set(UsageWalkSerializer().fields)
+    assert body["results"][0].keys() <= set(UsageItemSerializer().fields)
+
+
+def test_walk_goes_from_answer_to_answer(api: APIClient) -> None:
+    for number in range(5):
+        make_usage(created_at=NOON + timedelta(seconds=number))
+    everything = [item["id"] for item in api.get(LLM_USAGE).json()["results"]]
+
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        body = api.get(LLM_USAGE, {"cursor": cursor, "page_size": "2"}).json()
+        seen += [item["id"] for item in body["results"]]
+        cursor = body["next_cursor"]
+
+    assert seen == everything

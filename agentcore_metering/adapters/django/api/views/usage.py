@@ -66,7 +66,12 @@ class UsageListView(MeteringView):
 class UsageDetailView(MeteringView):
     """One usage row."""
 
-    @extend_schema(tags=[TAG], summary="All of one usage row", responses=UsageDetailSerializer)
+    @extend_schema(
+        tags=[TAG],
+        operation_id="llm_usage_detail",  # the list has the name that would be made up for both
+        summary="All of one usage row",
+        responses=UsageDetailSerializer,
+    )
     def get(self, request: Request, usage_id: UUID) -> Response:
         """With what its cost is made of, and every attempt of its call."""
         return Response(usage_detail(usage_id))
