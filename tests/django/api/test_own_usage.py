@@ -55,6 +55,15 @@ def test_insides_of_the_project_are_not_shown(client: APIClient, alice: Any) -> 
     assert {"model", "total_tokens", "cost", "cost_currency", "created_at", "success"} <= set(page["results"][0])
 
 
+@pytest.mark.parametrize(
+    "query", ["metadata.secret_plan=2", "error_type=x", "node=x", "config=x", "trace_id=x", "cost_min=1", "cursor=x"]
+)
+def test_what_is_not_shown_cannot_be_filtered_by(client: APIClient, alice: Any, query: str) -> None:
+    make_usage(user=alice, metadata={"secret_plan": 1})
+
+    assert client.get(f"{USAGE}?{query}").json()["total"] == 1
+
+
 def test_pages_periods_and_filters_work_as_in_the_admin_api(client: APIClient, alice: Any) -> None:
     for number in range(3):
         make_usage(model=f"m{number}", user=alice)

@@ -15,7 +15,9 @@ from agentcore_metering.adapters.django.stats.buckets import Granularity
 
 __all__ = [
     "CONFIG_PARAMETERS",
+    "CURSOR_PARAMETER",
     "EXPORT_PARAMETERS",
+    "MODEL_PARAMETERS",
     "MODEL_TYPE_PARAMETER",
     "PAGE_PARAMETERS",
     "PERIOD_PARAMETERS",
@@ -45,17 +47,20 @@ SERIES_PARAMETERS = (
 PAGE_PARAMETERS = (
     OpenApiParameter("page", int, description="1 for the first."),
     OpenApiParameter("page_size", int, description="At most 100; 20 when absent."),
-    OpenApiParameter(
-        "cursor",
-        str,
-        allow_blank=True,
-        description="In place of `page`: empty for the newest rows, then `next_cursor` or `previous_cursor` of the last answer, "
-        "with the same filters.",
-    ),
 )
-USAGE_FILTER_PARAMETERS = (
+CURSOR_PARAMETER = OpenApiParameter(
+    "cursor",
+    str,
+    allow_blank=True,
+    description="In place of `page`: empty for the newest rows, then `next_cursor` or `previous_cursor` of the last answer, "
+    "with the same filters.",
+)
+MODEL_PARAMETERS = (
     OpenApiParameter("model", str, description="A part of the model's name."),
     OpenApiParameter("success", str, enum=["true", "false"], description="Whether the caller got an answer."),
+)
+USAGE_FILTER_PARAMETERS = (
+    *MODEL_PARAMETERS,
     OpenApiParameter("status", str, enum=list(STATUSES), description="How the attempt ended."),
     *[
         OpenApiParameter(name, str, description="Exactly this.")

@@ -14,13 +14,21 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agentcore_metering.adapters.django.api.schema import PAGE_PARAMETERS, PERIOD_PARAMETERS, SERIES_PARAMETERS
+from agentcore_metering.adapters.django.api.schema import (
+    MODEL_PARAMETERS,
+    PAGE_PARAMETERS,
+    PERIOD_PARAMETERS,
+    SERIES_PARAMETERS,
+)
 from agentcore_metering.adapters.django.api.serializers.own_usage import OwnUsagePageSerializer
 from agentcore_metering.adapters.django.api.serializers.stats import TokenStatsSerializer
 from agentcore_metering.adapters.django.api.views.base import TAG, MeteringView
 from agentcore_metering.adapters.django.stats import parse_stats_query, parse_usage_query, token_stats, usage_page
 
 __all__ = ["OwnStatsView", "OwnUsageView"]
+
+# A filter by what is not shown would tell it all the same, guess by guess.
+_LIST_PARAMETERS = frozenset({"page", "page_size", "model", "success", "start_date", "end_date", "user_id"})
 
 
 class OwnUsageView(MeteringView):
@@ -31,12 +39,13 @@ class OwnUsageView(MeteringView):
     @extend_schema(
         tags=[TAG],
         summary="My usage, newest first",
-        parameters=[*PAGE_PARAMETERS, *PERIOD_PARAMETERS],
+        parameters=[*PAGE_PARAMETERS, *MODEL_PARAMETERS, *PERIOD_PARAMETERS],
         responses=OwnUsagePageSerializer,
     )
     def get(self, request: Request) -> Response:
         """A page behind the last one is empty; `user_id` plays no part."""
-        return Response(OwnUsagePageSerializer(usage_page(parse_usage_query(_own(request)))).data)
+        params = {name: text for name, text in _own(request).items() if name in _LIST_PARAMETERS}
+        return Response(OwnUsagePageSerializer(usage_page(parse_usage_query(params))).data)
 
 
 class OwnStatsView(MeteringView):

@@ -14,6 +14,7 @@ from rest_framework.status import HTTP_200_OK
 
 from agentcore_metering.adapters.django.api.file_stream import AcceptAnything, file_response
 from agentcore_metering.adapters.django.api.schema import (
+    CURSOR_PARAMETER,
     EXPORT_PARAMETERS,
     PAGE_PARAMETERS,
     PERIOD_PARAMETERS,
@@ -50,7 +51,7 @@ class UsageListView(MeteringView):
     @extend_schema(
         tags=[TAG],
         summary="Usage rows, newest first",
-        parameters=[*PAGE_PARAMETERS, *_FILTERS],
+        parameters=[*PAGE_PARAMETERS, CURSOR_PARAMETER, *_FILTERS],
         responses=PolymorphicProxySerializer(
             component_name="UsageList",
             serializers=[UsagePageSerializer, UsageWalkSerializer],
@@ -66,6 +67,8 @@ class UsageListView(MeteringView):
 class UsageDetailView(MeteringView):
     """One usage row."""
 
+    needs = "view_usage"
+
     @extend_schema(
         tags=[TAG],
         operation_id="llm_usage_detail",  # the list has the name that would be made up for both
@@ -80,6 +83,7 @@ class UsageDetailView(MeteringView):
 class UsageExportView(MeteringView):
     """Usage rows as a file."""
 
+    needs = "view_usage"
     content_negotiation_class = AcceptAnything
 
     @extend_schema(
