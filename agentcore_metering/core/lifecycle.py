@@ -341,7 +341,12 @@ class _Activation:
             scope.__enter__()
             self._scope = scope
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        self._section.close()
+        if kind is GeneratorExit:
+            # The coroutine is being destroyed, perhaps by the garbage collector in the middle of somebody's ContextVar.set: another one
+            # then would crash CPython 3.11, and the context that was entered is gone with its task.
+            return
         redirects.release(self._was_confined)
         self._section.__exit__()
         if self._scope is not None:

@@ -24,8 +24,12 @@ class Section:
         self.is_open = True
         self._token = _section.set(self)
 
-    def __exit__(self, *_exception: object) -> None:
+    def close(self) -> None:
+        """Nothing is marked by this section any longer. Touches no context, so it may be called by a finalizer."""
         self.is_open = False
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
         try:
             _section.reset(self._token)
         except ValueError:
