@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from collections.abc import Iterator
 
@@ -19,3 +20,14 @@ def instrumented(settings: Settings) -> Iterator[None]:
     yield
     patching.uninstall()
     gc.collect()
+
+
+@pytest.fixture
+def _price_map_as_it_was() -> Iterator[None]:
+    """A router writes into LiteLLM's price map, which other tests read."""
+    import litellm
+
+    before = copy.deepcopy(litellm.model_cost)
+    yield
+    litellm.model_cost.clear()
+    litellm.model_cost.update(before)

@@ -301,6 +301,7 @@ def test_a_fallback_of_litellms_is_one_row(stub: StubProvider) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.usefixtures("_price_map_as_it_was")
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @EACH_MODE
 def test_each_request_of_a_router_is_one_row(stub: StubProvider, mode: str, stream: bool) -> None:
