@@ -33,14 +33,14 @@ def facts(dialect: Dialect, where: str, extra: str = "", source: str = USAGE_TAB
     """
     dimensions = ", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())
     inner = (
-        f"SELECT {', '.join(_COPIED)}, {dimensions}, "  # noqa: S608 - names and expressions of ours; values are bound
+        f"SELECT {', '.join(_COPIED)}, {dimensions}, "
         f"{dialect.micro.format('cost')} AS cost_micro, {dialect.pico.format('cost')} AS cost_pico, "
         f"CASE WHEN {_TIMED} THEN {_span(dialect, 'COALESCE(ended_at, created_at)')} END AS duration_us, "
         f"CASE WHEN {_STREAMED} THEN {_span(dialect, 'first_chunk_at')} END AS first_chunk_us{extra} "
         f"FROM {source} WHERE {where} {dialect.fence}"
     )
     bins = f"{dialect.bin('duration_us')} AS latency_bin, {dialect.bin('first_chunk_us')} AS first_chunk_bin"
-    return f"(SELECT timed_rows.*, {bins} FROM ({inner}) AS timed_rows {dialect.fence})"  # noqa: S608 - as above
+    return f"(SELECT timed_rows.*, {bins} FROM ({inner}) AS timed_rows {dialect.fence})"
 
 
 def cells_of_rows(dialect: Dialect, cube: Cube, grain: Grain, where: str) -> str:
@@ -49,7 +49,7 @@ def cells_of_rows(dialect: Dialect, cube: Cube, grain: Grain, where: str) -> str
     bucket = dialect.bucket[grain].format("created_at")
     sums = ", ".join(f"SUM({sql})" for sql in MEASURES.values())
     return (
-        f"SELECT {int(grain)}, {bucket}, {dimensions}, {sums} FROM {facts(dialect, where)} AS cell_facts "  # noqa: S608 - as above
+        f"SELECT {int(grain)}, {bucket}, {dimensions}, {sums} FROM {facts(dialect, where)} AS cell_facts "
         f"GROUP BY {bucket}, {dimensions}"
     )
 
@@ -60,7 +60,7 @@ def cells_of_cells(dialect: Dialect, cube: Cube, grain: Grain, source: Grain, wh
     bucket = dialect.bucket[grain].format("bucket")
     sums = ", ".join(f"SUM({name})" for name in MEASURES)
     return (
-        f"SELECT {int(grain)}, {bucket}, {dimensions}, {sums} FROM {cube.table} "  # noqa: S608 - as above
+        f"SELECT {int(grain)}, {bucket}, {dimensions}, {sums} FROM {cube.table} "
         f"WHERE grain = {int(source)} AND {where} GROUP BY {bucket}, {dimensions}"
     )
 

@@ -29,7 +29,7 @@ def mark_rows_between(using: str, start: datetime, end: datetime) -> int:
     hour = dialect_of(connections[using].vendor).bucket[Grain.HOUR].format("created_at")
     return execute(
         using,
-        f"INSERT INTO {_TABLE} (hour) SELECT DISTINCT {hour} FROM {USAGE_TABLE} "  # noqa: S608 - names of ours, values bound
+        f"INSERT INTO {_TABLE} (hour) SELECT DISTINCT {hour} FROM {USAGE_TABLE} "
         "WHERE created_at >= %s AND created_at < %s",
         [start, end],
     )
@@ -40,7 +40,7 @@ def mark_cells_between(using: str, start: datetime, end: datetime) -> None:
     for cube in CUBES:
         execute(
             using,
-            f"INSERT INTO {_TABLE} (hour) SELECT DISTINCT bucket FROM {cube.table} WHERE bucket >= %s AND bucket < %s",  # noqa: S608 - as above
+            f"INSERT INTO {_TABLE} (hour) SELECT DISTINCT bucket FROM {cube.table} WHERE bucket >= %s AND bucket < %s",
             [start, end],
         )
 
@@ -52,7 +52,7 @@ def take_marks(using: str, start: datetime, end: datetime) -> list[datetime]:
     """
     taken = rows_of(
         using,
-        f"DELETE FROM {_TABLE} WHERE hour >= %s AND hour < %s RETURNING hour",  # noqa: S608 - as above
+        f"DELETE FROM {_TABLE} WHERE hour >= %s AND hour < %s RETURNING hour",
         [start, end],
     )
     return sorted({to_time(hour) for (hour,) in taken})

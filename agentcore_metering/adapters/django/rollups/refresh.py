@@ -177,7 +177,7 @@ def _sum_up(using: str, coverage: Coverage, day: datetime, hours: Sequence[datet
 def _replace_hours(using: str, cube: Cube, hours: Sequence[datetime]) -> None:
     dialect = dialect_of(connections[using].vendor)
     places = ", ".join(["%s"] * len(hours))
-    execute(using, f"DELETE FROM {cube.table} WHERE grain = {int(Grain.HOUR)} AND bucket IN ({places})", hours)  # noqa: S608 - names of ours, values bound
+    execute(using, f"DELETE FROM {cube.table} WHERE grain = {int(Grain.HOUR)} AND bucket IN ({places})", hours)
     where = f"created_at >= %s AND created_at < %s AND {dialect.bucket[Grain.HOUR].format('created_at')} IN ({places})"
     bounds = [hours[0], following(Grain.HOUR, hours[-1])]
     _insert(using, cube, cells_of_rows(dialect, cube, Grain.HOUR, where), [*bounds, *hours])
@@ -186,7 +186,7 @@ def _replace_hours(using: str, cube: Cube, hours: Sequence[datetime]) -> None:
 def _replace(using: str, cube: Cube, grain: Grain, bucket: datetime, source: Grain | None) -> None:
     """Replace one bucket by the sums of the finer grain `source`, or of the rows."""
     dialect = dialect_of(connections[using].vendor)
-    execute(using, f"DELETE FROM {cube.table} WHERE grain = {int(grain)} AND bucket = %s", [bucket])  # noqa: S608 - as above
+    execute(using, f"DELETE FROM {cube.table} WHERE grain = {int(grain)} AND bucket = %s", [bucket])
     bounds = [bucket, following(grain, bucket)]
     if source is None:
         cells = cells_of_rows(dialect, cube, grain, "created_at >= %s AND created_at < %s")
@@ -197,7 +197,7 @@ def _replace(using: str, cube: Cube, grain: Grain, bucket: datetime, source: Gra
 
 def _insert(using: str, cube: Cube, cells: str, parameters: Sequence[datetime]) -> None:
     columns = ", ".join(("grain", "bucket", *cube.dimensions, *MEASURES))
-    execute(using, f"INSERT INTO {cube.table} ({columns}) {cells}", parameters)  # noqa: S608 - as above
+    execute(using, f"INSERT INTO {cube.table} ({columns}) {cells}", parameters)
 
 
 def _marked(using: str, start: datetime | None, end: datetime | None) -> QuerySet[RollupMark]:
