@@ -18,7 +18,7 @@ from benchmarks.bench_process import describe_machine, django_on_postgres, djang
 LIMIT_MS = 50.0
 LIMIT_REFRESH_S = 1.0
 REPEATS = 30
-REPEATS_OF_ROWS = 3
+ENOUGH_MS = 1000.0
 BUSY_HOUR_ROWS = 20_000
 
 Question = Callable[[], object]
@@ -186,9 +186,14 @@ def _ask(questions: dict[str, Question], *, has_rows: bool) -> list[tuple[str, f
         of_rows = ""
         if has_rows:
             with _rows_alone():
-                if sorted(map(repr, _as_list(ask()))) != sorted(map(repr, _as_list(answer))):
+                began_s = time.perf_counter()
+                answer_of_rows = ask()
+                took_of_rows = [(time.perf_counter() - began_s) * 1000]
+                if sorted(map(repr, _as_list(answer_of_rows))) != sorted(map(repr, _as_list(answer))):
                     raise RuntimeError(f"{name}: the rows say something else")
-                of_rows = f"{quantile([_took_ms(ask) for _ in range(REPEATS_OF_ROWS)], 0.5):16.1f}"
+                while sum(took_of_rows) < ENOUGH_MS:
+                    took_of_rows.append(_took_ms(ask))
+                of_rows = f"{quantile(took_of_rows, 0.5):16.1f}"
         print(f"{name:<44} {quantile(took, 0.5):10.1f} {p95_ms:10.1f} {of_rows}", flush=True)
         figures.append((f"p95 in ms of {name}", p95_ms, LIMIT_MS))
     return figures

@@ -18,6 +18,6 @@ def uninstall(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agentcore_metering", "0130_rollups")]
+    dependencies = [("agentcore_metering", "0131_usage_indexes")]
 
     operations = [migrations.RunPython(install, uninstall)]

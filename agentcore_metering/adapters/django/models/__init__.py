@@ -9,6 +9,7 @@ from agentcore_metering.adapters.django.models.metering_config import MeteringCo
 from agentcore_metering.adapters.django.models.price import LLMPrice
 from agentcore_metering.adapters.django.models.rollup import (
     ConfigRollup,
+    DetailRollup,
     NodeRollup,
     RollupCoverage,
     RollupMark,
@@ -20,6 +21,7 @@ from agentcore_metering.adapters.django.models.usage import LLMUsage
 
 __all__ = [
     "ConfigRollup",
+    "DetailRollup",
     "LLMConfig",
     "LLMConfigChange",
     "LLMCostChange",

@@ -14,6 +14,7 @@ __all__ = [
     "HISTOGRAM_BOUNDS_US",
     "HISTOGRAM_SIZE",
     "ConfigRollup",
+    "DetailRollup",
     "Grain",
     "NodeRollup",
     "Rollup",
@@ -87,10 +88,7 @@ for _bin in range(HISTOGRAM_SIZE):
 
 
 class UsageRollup(Rollup):
-    """By model, answering model, provider, operation, currency, outcome, error and cost status."""
-
-    response_model = models.CharField(_("answering model"), max_length=200, null=True)
-    error_type = models.CharField(_("error type"), max_length=255, null=True)
+    """By model, provider, operation, currency, outcome and cost status."""
 
     class Meta:
         db_table = "agentcore_metering_rollup"
@@ -100,6 +98,22 @@ class UsageRollup(Rollup):
 
     def __str__(self) -> str:
         return f"{Grain(self.grain).label} {self.bucket:%Y-%m-%d %H:%M} {self.model}"
+
+
+class DetailRollup(Rollup):
+    """By answering model and error too."""
+
+    response_model = models.CharField(_("answering model"), max_length=200, null=True)
+    error_type = models.CharField(_("error type"), max_length=255, null=True)
+
+    class Meta:
+        db_table = "agentcore_metering_rollup_detail"
+        verbose_name = _("detailed usage rollup")
+        verbose_name_plural = _("detailed usage rollups")
+        indexes = [models.Index(fields=["grain", "bucket"], name="metering_rollup_dtl_bkt_idx")]
+
+    def __str__(self) -> str:
+        return f"{Grain(self.grain).label} {self.bucket:%Y-%m-%d %H:%M} {self.response_model} {self.error_type}"
 
 
 class UserRollup(Rollup):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from agentcore_metering.adapters.django.models.rollup import (
     HISTOGRAM_SIZE,
     ConfigRollup,
+    DetailRollup,
     Grain,
     NodeRollup,
     Rollup,
@@ -74,7 +75,7 @@ class Cube:
     model: type[Rollup]
     own: tuple[str, ...]
     grains: tuple[Grain, ...]
-    """From fine to coarse. An hour that is split by users has about as many cells as calls, so there the rows are read."""
+    """From fine to coarse. An hour that is split by more than models has about as many cells as calls, so there the rows are read."""
 
     @property
     def table(self) -> str:
@@ -88,7 +89,8 @@ class Cube:
 
 
 CUBES = (
-    Cube(UsageRollup, ("response_model", "error_type"), (Grain.HOUR, Grain.DAY, Grain.MONTH)),
+    Cube(UsageRollup, (), (Grain.HOUR, Grain.DAY, Grain.MONTH)),
+    Cube(DetailRollup, ("response_model", "error_type"), (Grain.DAY, Grain.MONTH)),
     Cube(NodeRollup, ("node_name",), (Grain.DAY, Grain.MONTH)),
     Cube(ConfigRollup, ("config_uuid", "source_type"), (Grain.DAY, Grain.MONTH)),
     Cube(UserRollup, ("user_id",), (Grain.DAY, Grain.MONTH)),

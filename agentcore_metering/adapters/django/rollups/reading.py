@@ -13,18 +13,12 @@ from typing import Any
 
 from django.db import connections, models
 
-from agentcore_metering.adapters.django.models import (
-    ConfigRollup,
-    NodeRollup,
-    RollupCoverage,
-    RollupMark,
-    UsageRollup,
-    UserRollup,
-)
+from agentcore_metering.adapters.django.models import RollupCoverage, RollupMark
 from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.rollups.cells import USAGE_TABLE, facts
 from agentcore_metering.adapters.django.rollups.coverage import Coverage
 from agentcore_metering.adapters.django.rollups.cubes import (
+    CUBES,
     DIMENSIONS,
     FIRST_CHUNK_BINS,
     LATENCY_BINS,
@@ -238,8 +232,7 @@ def _merged(pieces: Sequence[Piece]) -> list[Piece]:
 @cache
 def _field(name: str) -> models.Field[Any, Any]:
     """The column of a dimension; of a user the type of his key."""
-    tables = (UsageRollup, UserRollup, NodeRollup, ConfigRollup)
-    columns = {column.attname: column for table in tables for column in table._meta.concrete_fields}
+    columns = {column.attname: column for cube in CUBES for column in cube.model._meta.concrete_fields}
     column = columns[name]
     return column.target_field if isinstance(column, models.ForeignKey) else column
 
