@@ -26,7 +26,7 @@ class RollupKeeper:
     def __init__(self, alias: str, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._alias = alias
         self._monotonic_s = monotonic_s
-        self._due_s = float("-inf")
+        self._due_s = monotonic_s() + metering_settings.ROLLUP_INTERVAL_S
 
     def __call__(self) -> None:
         """Refresh where `AGENTCORE_METERING_ROLLUP_INTERVAL_S` seconds have passed. What fails is told and tried again then."""

@@ -58,18 +58,19 @@ def refresh(
 ) -> RefreshSummary:
     """Cover the hours that closed before `now`, and sum up marked hours from `start` (inclusive) to `end` (exclusive), newest first.
 
-    None leaves a side open; `budget_s` seconds after the beginning no new day is begun. Side effects: transactions of its own, none
+    None leaves a side open; `budget_s` seconds after the beginning no further transaction is begun. Side effects: transactions of its own, none
     inside of one that is open; triggers that are missing are installed. Raises DatabaseError.
     """
     summary = RefreshSummary(is_supported=connections[using].vendor in DIALECTS)
     if not summary.is_supported:
         return summary
-    began_s = time.monotonic()
+    until_s = time.monotonic() + (float("inf") if budget_s is None else budget_s)
     if not triggers.are_installed(using):
         triggers.install(using)
     closed = floor(Grain.HOUR, (now or timezone.now()).astimezone(UTC) - SETTLE)
-    _cover_all(using, closed, summary)
-    while not summary.is_busy and (budget_s is None or time.monotonic() - began_s < budget_s):
+    while time.monotonic() < until_s and _cover_some(using, closed, summary):
+        pass
+    while not summary.is_busy and time.monotonic() < until_s:
         if not _refresh_newest_day(using, start, end, summary):
             break
     summary.remaining_hours = _marked(using, start, end).values("hour").distinct().count()
@@ -100,13 +101,9 @@ def rebuild(using: str, start: datetime | None = None, end: datetime | None = No
         return
     first = start or datetime(1, 1, 2, tzinfo=UTC)
     last = end or datetime(9999, 12, 30, tzinfo=UTC)
-    with _turn(using):
+    with transaction.atomic(using=using):
         mark_rows_between(using, first, last)
         mark_cells_between(using, first, last)
-
-
-def _turn(using: str) -> transaction.Atomic:
-    return transaction.atomic(using=using)
 
 
 def _begin(using: str, *, is_nested: bool) -> bool:
@@ -121,28 +118,27 @@ def _begin(using: str, *, is_nested: bool) -> bool:
     return take_turn(using)
 
 
-def _cover_all(using: str, closed: datetime, summary: RefreshSummary) -> None:
-    while True:
-        is_nested = connections[using].in_atomic_block
-        try:
-            with _turn(using):
-                if not _begin(using, is_nested=is_nested):
-                    summary.is_busy = True
-                    return
-                hours = cover(using, closed)
-        except OperationalError as exc:
-            if not _is_lock_timeout(exc):
-                raise
-            return  # a transaction that wrote one of these hours is still open: another time
-        if not hours:
-            return
-        summary.covered_hours += hours
+def _cover_some(using: str, closed: datetime, summary: RefreshSummary) -> bool:
+    """Cover a stretch of closed hours; False where there is none, or it cannot be covered now."""
+    is_nested = connections[using].in_atomic_block
+    try:
+        with transaction.atomic(using=using):
+            if not _begin(using, is_nested=is_nested):
+                summary.is_busy = True
+                return False
+            hours = cover(using, closed)
+    except OperationalError as exc:
+        if not _is_lock_timeout(exc):
+            raise
+        return False  # a transaction that wrote a row of these hours is still open: another time
+    summary.covered_hours += hours
+    return hours > 0
 
 
 def _refresh_newest_day(using: str, start: datetime | None, end: datetime | None, summary: RefreshSummary) -> bool:
     """Sum up the marked hours of one day; False where there are none."""
     is_nested = connections[using].in_atomic_block
-    with _turn(using):
+    with transaction.atomic(using=using):
         if not _begin(using, is_nested=is_nested):
             summary.is_busy = True
             return False
