@@ -22,7 +22,7 @@ def rows_of(using: str, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[
     """Run a statement; its rows as the driver gives them."""
     with connections[using].cursor() as cursor:
         cursor.execute(sql, [to_parameter(using, value) for value in parameters])
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def to_parameter(using: str, value: Any) -> Any:

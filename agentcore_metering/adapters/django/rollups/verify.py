@@ -64,12 +64,11 @@ def verify(using: str, *, start: datetime | None = None, end: datetime | None = 
 def _stretches(
     coverage: Coverage, grain: Grain, start: datetime | None, end: datetime | None
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Covered whole buckets: a day of hours, one day, one month at a time."""
+    """Covered whole buckets, a month of them at a time."""
     first = ceil(grain, max(coverage.start, start or coverage.start))
     last = floor(grain, min(coverage.end, end or coverage.end))
-    step = Grain.DAY if grain is Grain.HOUR else grain
     while first < last:
-        stop = min(last, following(step, floor(step, first)))
+        stop = min(last, following(Grain.MONTH, floor(Grain.MONTH, first)))
         yield first, stop
         first = stop
 
