@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agentcore_metering", "0106_prices_and_cost_changes"),
+        ("agentcore_metering", "0111_seal_plain_secrets"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
