@@ -39,7 +39,9 @@ def expected(query: CubeQuery) -> dict[Key, Totals]:
     """What the rows say."""
     groups: dict[Key, list[LLMUsage]] = defaultdict(list)
     for row in LLMUsage.objects.all():
-        if _is_in(query.period, row.created_at) and all(_value(row, name) in query.filters[name] for name in query.filters):
+        if _is_in(query.period, row.created_at) and all(
+            _value(row, name) in query.filters[name] for name in query.filters
+        ):
             place = sum(edge <= row.created_at for edge in query.edges)
             groups[place, tuple(_value(row, name) for name in query.dimensions)].append(row)
     return {key: _totals(rows, has_histograms=query.has_histograms) for key, rows in groups.items()}
@@ -100,5 +102,6 @@ def _costs(rows: Sequence[LLMUsage]) -> tuple[CurrencyTotal, ...]:
         if row.cost is not None:
             amounts[row.cost_currency.strip().upper() or "USD"].append(row.cost)
     return tuple(
-        CurrencyTotal(currency, sum(amounts[currency], Decimal(0)), len(amounts[currency])) for currency in sorted(amounts)
+        CurrencyTotal(currency, sum(amounts[currency], Decimal(0)), len(amounts[currency]))
+        for currency in sorted(amounts)
     )

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from agentcore_metering.adapters.django.models import LLMUsage, UsageRollup
 from agentcore_metering.adapters.django.rollups.refresh import refresh
 from agentcore_metering.adapters.django.rollups.verify import verify
-from agentcore_metering.adapters.django.stats import parse_stats_query, token_stats
 from agentcore_metering.adapters.django.stats import cube as cube_module
+from agentcore_metering.adapters.django.stats import parse_stats_query, token_stats
 from agentcore_metering.adapters.django.stats.buckets import Calendar, Granularity, Period, period_buckets
 from agentcore_metering.adapters.django.stats.cube import CubeQuery
 from tests.django.factories import make_user
@@ -99,7 +99,9 @@ queries = st.builds(
         moments.map(lambda end: (None, end)),
     ),
     st.sets(moments, max_size=4),
-    st.sampled_from([{}, {"model": ["a"]}, {"provider": [None]}, {"node_name": ["n", None]}, {"config_uuid": [CONFIG]}]),
+    st.sampled_from(
+        [{}, {"model": ["a"]}, {"provider": [None]}, {"node_name": ["n", None]}, {"config_uuid": [CONFIG]}]
+    ),
 )
 
 steps = st.lists(
@@ -123,7 +125,9 @@ def take(step: tuple[str, Any]) -> None:
         if found is not None:
             LLMUsage.objects.filter(pk=found.pk).update(**values_of(what))
     elif kind == "delete":
-        LLMUsage.objects.filter(pk__in=list(LLMUsage.objects.order_by("pk").values_list("pk", flat=True)[:what])).delete()
+        LLMUsage.objects.filter(
+            pk__in=list(LLMUsage.objects.order_by("pk").values_list("pk", flat=True)[:what])
+        ).delete()
     else:
         refresh("default", now=NOW - timedelta(hours=what))
 
@@ -165,10 +169,14 @@ def test_what_is_read_is_what_the_rows_say(before: list[Any], after: list[Any], 
 @SLOW
 @given(
     rows=st.lists(usage_rows(), min_size=1, max_size=12),
-    zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/St_Johns", "Asia/Shanghai", "Australia/Lord_Howe"]).map(ZoneInfo),
+    zone=st.sampled_from(["UTC", "Asia/Kathmandu", "America/St_Johns", "Asia/Shanghai", "Australia/Lord_Howe"]).map(
+        ZoneInfo
+    ),
     granularity=st.sampled_from(Granularity),
 )
-def test_series_of_any_zone_is_what_the_rows_say(rows: list[LLMUsage], zone: ZoneInfo, granularity: Granularity) -> None:
+def test_series_of_any_zone_is_what_the_rows_say(
+    rows: list[LLMUsage], zone: ZoneInfo, granularity: Granularity
+) -> None:
     period = Period(FIRST - timedelta(hours=7, minutes=10), NOW)
     calendar = Calendar(granularity, zone)
     buckets = period_buckets(calendar, period)
@@ -182,7 +190,9 @@ def test_series_of_any_zone_is_what_the_rows_say(rows: list[LLMUsage], zone: Zon
         found = answer(query)
         assert found == expected(query)
         for (place, _), totals in found.items():
-            locals_ = [row.created_at for row in LLMUsage.objects.all() if calendar.floor(row.created_at) == buckets[place]]
+            locals_ = [
+                row.created_at for row in LLMUsage.objects.all() if calendar.floor(row.created_at) == buckets[place]
+            ]
             assert place in (0, len(buckets) - 1) or totals.calls <= len(locals_)
 
     in_a_transaction(compare)
