@@ -111,7 +111,14 @@ def make_full_record() -> AttemptRecord:
             cost_currency="CNY",
         ),
         context=CallContext(
-            "42", "summarise", "task", "app.tasks", "t-1", {"trace_id": "h-7", "n": {"a": [1, None]}}, "00-aa-bb-01"
+            "42",
+            "summarise",
+            "task",
+            "app.tasks",
+            "t-1",
+            {"trace_id": "h-7", "n": {"a": [1, None]}},
+            "00-aa-bb-01",
+            conversation_id="c-3",
         ),
         status=Status.FAILED,
         duration_s=0.1 + 0.2,
