@@ -1,0 +1,201 @@
+"""The Python of the guides and of the questions is run as it stands: settings are read, URLs resolved, files loaded, calls made."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from django.test import override_settings
+from django.urls import URLResolver
+
+from agentcore_metering.adapters.django import runtime
+from agentcore_metering.adapters.django.conf import PREFIX, metering_settings
+from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
+from example.stub_provider import StubProvider
+from tests.django.builders import KEY, make_stub_config, make_user
+from tests.django.trackers.operation_cases import run
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [path for path in (*sorted(ROOT.glob("docs/guides/*.md")), ROOT / "docs/faq.md") if path.is_file()]
+FILES_OF_A_PROCESS = ("wsgi.py", "asgi.py", "celery.py", "gunicorn.conf.py")
+_runs = itertools.count()
+_BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """One Python block of a page."""
+
+    page: Path
+    number: int
+    text: str
+
+    @property
+    def file(self) -> str:
+        """The file that it says it is of; empty for a piece of the reader's own code."""
+        found = re.match(r"# ([\w.]+\.py)\n", self.text)
+        return found[1] if found else ""
+
+
+BLOCKS = [
+    Block(page, number, textwrap.dedent(text))
+    for page in PAGES
+    for number, (_, text) in enumerate(_BLOCK.findall(page.read_text(encoding="utf-8")), 1)
+]
+
+
+def blocks_of(*files: str) -> Any:
+    chosen = [
+        pytest.param(block, id=f"{block.page.stem}-{block.number}-{block.file}")
+        for block in BLOCKS
+        if block.file in files
+    ]
+    return pytest.mark.parametrize("block", chosen)
+
+
+def executed(block: Block, names: dict[str, Any]) -> dict[str, Any]:
+    exec(compile(block.text, f"{block.page.name}, block {block.number}", "exec"), names)
+    return names
+
+
+@blocks_of("settings.py")
+def test_settings_of_a_guide_are_taken(block: Block) -> None:
+    names = executed(block, {})
+    ours = {name: value for name, value in names.items() if name.startswith(PREFIX)}
+
+    assert ours or "CELERY_IMPORTS" in names
+    with override_settings(**ours):
+        for name in ours:
+            getattr(metering_settings, name.removeprefix(PREFIX))
+
+
+@blocks_of("urls.py")
+def test_urls_of_a_guide_lead_to_views(block: Block) -> None:
+    patterns = executed(block, {})["urlpatterns"]
+
+    assert all(pattern.url_patterns for pattern in patterns if isinstance(pattern, URLResolver))
+
+
+@blocks_of(*FILES_OF_A_PROCESS)
+def test_file_of_a_guide_loads_in_a_process_of_its_own(block: Block) -> None:
+    pytest.importorskip("celery" if block.file == "celery.py" else "opentelemetry.sdk", reason="it is not installed")
+    # The hooks are called as the server would call them.
+    code = f"{block.text}\nif 'post_fork' in globals():\n    post_fork(None, None)\n"
+    environment = {**os.environ, "OTEL_SDK_DISABLED": "true", "DJANGO_SETTINGS_MODULE": "tests.settings"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def stub() -> Iterator[StubProvider]:
+    runtime.reset()
+    with StubProvider() as running:
+        yield running
+    runtime.reset()
+
+
+@pytest.fixture
+def names_of(stub: StubProvider) -> Any:
+    """Runs a page's own code, top to bottom, and gives the names that it leaves behind, its `main` awaited."""
+    make_stub_config(stub, is_default=True)
+
+    def names(page: str) -> dict[str, Any]:
+        # A name of its own each time: Celery keeps the tasks of the process by it.
+        found: dict[str, Any] = {"__name__": f"guide_{next(_runs)}"}
+        for block in BLOCKS:
+            if block.page.stem == page and not block.file:
+                executed(block, found)
+                if inspect.iscoroutinefunction(main := found.pop("main", None)):
+                    found["result"] = run(main)
+        return found
+
+    return names
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", sorted({block.page.stem for block in BLOCKS if not block.file}))
+def test_code_of_a_page_runs(page: str, names_of: Any) -> None:
+    if page == "celery":
+        pytest.importorskip("celery", reason="it is not installed")
+
+    names_of(page)
+
+
+@pytest.mark.django_db
+def test_existing_tracing_leaves_a_row(names_of: Any) -> None:
+    assert names_of("existing-tracing")["text"]
+
+    assert LLMUsage.objects.get().node_name == "mail"
+
+
+@pytest.mark.django_db
+def test_celery_task_says_whose_it_is(names_of: Any) -> None:
+    pytest.importorskip("celery", reason="it is not installed")
+    names = names_of("celery")
+
+    answer = names["summarise"].apply(args=["Say hello"], kwargs={"traceparent": names["traceparent"]()}, task_id="t-1")
+
+    assert answer.get() == "You said: Say hello"
+    assert LLMUsage.objects.get().source_task_id == "t-1"
+
+
+@pytest.mark.django_db
+def test_asgi_view_streams_and_the_row_is_found(names_of: Any, rf: Any) -> None:
+    names = names_of("asgi")
+
+    async def body() -> bytes:
+        response = await names["chat"](rf.get("/"))
+        return b"".join([piece async for piece in response.streaming_content])
+
+    assert run(body) == b"You said: Say hello"
+    assert names["result"].total_tokens > 0
+
+
+@pytest.mark.django_db
+def test_a_users_own_configuration_is_used(names_of: Any, stub: StubProvider) -> None:
+    names = names_of("multi-tenant")
+    user = make_user()
+    config = names["give_model"](user, KEY, stub.api_base())
+
+    names["answer"]("Say hello", user.pk, "acme")
+
+    row = LLMUsage.objects.get()
+    assert (row.user_id, row.metadata["tenant"], row.config_scope) == (user.pk, "acme", "user")
+    assert LLMConfig.objects.get(pk=config.pk).config["api_key"] == KEY
+
+
+@pytest.mark.django_db
+def test_one_reporting_currency_is_the_sum_of_each(names_of: Any, stub: StubProvider) -> None:
+    names = names_of("currencies")
+    LLMUsage.objects.create(model="a", cost="1.5", cost_currency="CNY", success=True)
+    LLMUsage.objects.create(model="a", cost="2", cost_currency="USD", success=True)
+
+    # 1.5 + 2 * 7.1 = 15.7
+    assert str(names["total_in_cny"]()).rstrip("0") == "15.7"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_framework_says_who_calls(names_of: Any, stub: StubProvider) -> None:
+    from agentcore_metering.adapters.django.instrumentation import patching
+
+    patching.install()
+    try:
+        names = names_of("langchain")
+        names["research"]("Say hello", None, api_key=KEY, api_base=stub.api_base())
+    finally:
+        patching.uninstall()
+
+    row = LLMUsage.objects.get()
+    assert (row.node_name, row.metadata["run"], row.total_tokens > 0) == ("research", "r-1", True)
