@@ -126,7 +126,7 @@ def test_every_system_check_is_in_the_table() -> None:
 
 def test_every_page_is_in_the_index() -> None:
     index = ROOT / "docs/README.md"
-    pages = {path for path in (*ROOT.glob("docs/*.md"), *ROOT.glob("docs/guides/*.md"))} - {index}
+    pages = {*ROOT.glob("docs/*.md"), *ROOT.glob("docs/guides/*.md")} - {index}
 
     assert pages - {(index.parent / target.partition("#")[0]).resolve() for target in local_links(index)} == set()
 
@@ -154,7 +154,9 @@ def anchors(path: Path) -> set[str]:
     seen: Counter[str] = Counter()
     found = set()
     for heading in re.findall(r"^#+ (.*)$", _FENCE.sub("", path.read_text()), re.MULTILINE):
-        slug = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
+        slug = (
+            re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
+        )
         found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
     return found
@@ -191,3 +193,17 @@ def test_both_readmes_say_the_same() -> None:
         return [re.sub(r"[^#|`]", "", line)[:4] for line in text.splitlines() if line.startswith(("#", "|", "```"))]
 
     assert shape(english) == shape(chinese)
+
+
+@pytest.mark.parametrize("page", ["README", "docs/DESIGN"])
+def test_both_languages_have_the_same_links_and_names(page: str) -> None:
+    english, chinese = (ROOT / f"{page}{suffix}.md" for suffix in ("", ".zh-CN"))
+
+    def links(path: Path) -> Counter[str]:
+        return Counter(target.replace(".zh-CN", "") for target in local_links(path))
+
+    def names(path: Path) -> set[str]:
+        return set(re.findall(r"`([A-Za-z_./$-]+)`", _FENCE.sub("", path.read_text())))
+
+    assert links(english) == links(chinese)
+    assert names(english) == names(chinese)

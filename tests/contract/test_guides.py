@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
 from django.test import override_settings
 from django.urls import URLResolver
 
 from agentcore_metering.adapters.django import runtime
 from agentcore_metering.adapters.django.conf import PREFIX, metering_settings
-from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
+from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice, LLMUsage
 from example.stub_provider import StubProvider
 from tests.django.builders import KEY, make_stub_config, make_user
 from tests.django.trackers.operation_cases import run
@@ -186,6 +188,41 @@ def test_one_reporting_currency_is_the_sum_of_each(names_of: Any, stub: StubProv
 
     # 1.5 + 2 * 7.1 = 15.7
     assert str(names["total_in_cny"]()).rstrip("0") == "15.7"
+
+
+@pytest.mark.django_db
+def test_air_gapped_model_needs_its_host_listed(names_of: Any) -> None:
+    (block,) = (block for block in BLOCKS if (block.page.stem, block.file) == ("air-gapped", "settings.py"))
+    hosts = executed(block, {})["AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS"]
+    names_of("air-gapped")
+    config = LLMConfig.objects.get(provider="hosted_vllm")
+
+    with override_settings(AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS=hosts):
+        config.full_clean()
+    with pytest.raises(ValidationError, match="AGENTCORE_METERING_ALLOWED_PRIVATE_HOSTS"):
+        LLMConfig(scope="global", provider=config.provider, config=dict(config.config)).full_clean()
+    LLMPrice.objects.get(provider="hosted_vllm").full_clean()
+
+
+@pytest.mark.django_db
+def test_prices_of_the_currency_guide_are_whole(names_of: Any) -> None:
+    names_of("currencies")
+
+    LLMPrice.objects.get(currency="CNY").full_clean()
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the statement is PostgreSQL's")
+def test_totals_by_tenant_are_right() -> None:
+    (statement,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/guides/multi-tenant.md").read_text(), re.DOTALL)
+    for tenant, cost in (("acme", "1.5"), ("acme", "2"), ("zoo", "4")):
+        LLMUsage.objects.create(model="a", cost=cost, cost_currency="USD", success=True, metadata={"tenant": tenant})
+
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        rows = {row[0]: (row[1], str(row[2].normalize()), row[3]) for row in cursor.fetchall()}
+
+    assert rows == {"acme": ("USD", "3.5", 2), "zoo": ("USD", "4", 1)}
 
 
 @pytest.mark.django_db(transaction=True)
