@@ -6,27 +6,23 @@ import ast
 import re
 import shlex
 import textwrap
-from argparse import ArgumentParser, _SubParsersAction
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands, load_command_class
+from django.core.management import get_commands
 
+from agentcore_metering.adapters.django import user_urls
+from agentcore_metering.adapters.django.api import urls as api_urls
 from agentcore_metering.adapters.django.conf import MeteringSettings, Setting
-from agentcore_metering.adapters.django.sql_views import VERSIONS
 from agentcore_metering.core.providers import PROVIDERS
+from tests.contract.pages import APP, FENCE, anchors, commands_named, local_links, options_of, parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
-APP = "agentcore_metering.adapters.django"
 MARKDOWN = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if path.is_file())
 EVERY_PAGE = pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: str(path.relative_to(ROOT)))
 SETTINGS = {value.name for value in vars(MeteringSettings).values() if isinstance(value, Setting)}
 COMMANDS = sorted(name for name, app in get_commands().items() if app == APP)
-NO_COMMANDS = {"metering_calls", "metering_telemetry", "metering_state", "metering_settings"}
-"""Public names that look like commands, besides the views'."""
-_FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the documents are not beside the tests here")
 
@@ -113,15 +109,32 @@ def test_every_command_line_parses(line: str) -> None:
 def test_every_command_is_documented() -> None:
     text = "".join(path.read_text() for path in MARKDOWN)
 
-    assert [name for name in COMMANDS if f"{name}" not in text] == []
+    assert [name for name in COMMANDS if name not in text] == []
 
 
 def test_every_system_check_is_in_the_table() -> None:
-    sources = (ROOT / APP.replace(".", "/")).glob("*.py")
+    sources = (ROOT / APP.replace(".", "/")).rglob("*.py")
     ids = {found for path in sources for found in re.findall(r"agentcore_metering\.([EWI]\d{3})", path.read_text())}
     table = re.findall(r"^\| `([EWI]\d{3})` \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE)
 
     assert sorted(table) == sorted(ids)
+
+
+def test_every_endpoint_is_in_the_tables() -> None:
+    text = (ROOT / "docs/api.md").read_text()
+    named = {
+        re.sub(r"<\w+>", "<>", endpoint) for endpoint in re.findall(r"^\| `([\w<>/-]+)` \| [A-Z]", text, re.MULTILINE)
+    }
+    admin, own = (
+        {re.sub(r"<\w+:\w+>", "<>", str(pattern.pattern)) for pattern in patterns}
+        for patterns in (api_urls.urlpatterns, user_urls.urlpatterns)
+    )
+
+    # What users have of the admin's endpoints is told in a paragraph, without slashes at the end as theirs have none.
+    paragraph = text[text.index("## Users' own endpoints") :]
+    assert named - admin == {endpoint for endpoint in own if endpoint.startswith("my/")}
+    assert admin - named == set()
+    assert [part for endpoint in own - named for part in endpoint.split("<>") if part.strip("/") not in paragraph] == []
 
 
 def test_every_page_is_in_the_index() -> None:
@@ -143,49 +156,6 @@ def test_every_room_of_contributing_exists() -> None:
     assert [path for path in named if not any((root / path).exists() for root in roots)] == []
 
 
-def local_links(path: Path) -> list[str]:
-    """The targets of a page's links and pictures that are in this repository."""
-    targets = re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", path.read_text()))
-    return [target for target in targets if not target.startswith(("http", "mailto"))]
-
-
-def anchors(path: Path) -> set[str]:
-    """The anchors that GitHub makes of a page's headings."""
-    seen: Counter[str] = Counter()
-    found = set()
-    for heading in re.findall(r"^#+ (.*)$", _FENCE.sub("", path.read_text()), re.MULTILINE):
-        slug = (
-            re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
-        )
-        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
-        seen[slug] += 1
-    return found
-
-
-def commands_named(path: Path) -> Iterator[tuple[str, str]]:
-    """Each `metering_...` in a page's code that is no other public name, with what follows it there."""
-    others = NO_COMMANDS | {view for views in VERSIONS.values() for view, _ in views}
-    text = path.read_text()
-    for piece in (*re.findall(r"`([^`\n]+)`", text), *re.findall(r"^.*manage\.py.*$", text, re.MULTILINE)):
-        for command, rest in re.findall(r"(?<![\w./-])(metering_[a-z_]+)\b(?![.\w(=/:])([^`|;&#]*)", piece):
-            if command not in others or "--" in rest:
-                yield command, rest
-
-
-def parser_of(name: str) -> ArgumentParser:
-    return load_command_class(APP, name).create_parser("manage.py", name)
-
-
-def options_of(parser: ArgumentParser) -> set[str]:
-    """The options of a command and of its actions."""
-    options = set()
-    for action in parser._actions:
-        options |= set(action.option_strings)
-        if isinstance(action, _SubParsersAction):
-            options |= {option for child in action.choices.values() for option in options_of(child)}
-    return options
-
-
 def test_both_readmes_say_the_same() -> None:
     english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
 
@@ -203,7 +173,7 @@ def test_both_languages_have_the_same_links_and_names(page: str) -> None:
         return Counter(target.replace(".zh-CN", "") for target in local_links(path))
 
     def names(path: Path) -> set[str]:
-        return set(re.findall(r"`([A-Za-z_./$-]+)`", _FENCE.sub("", path.read_text())))
+        return set(re.findall(r"`([A-Za-z_./$-]+)`", FENCE.sub("", path.read_text())))
 
     assert links(english) == links(chinese)
     assert names(english) == names(chinese)

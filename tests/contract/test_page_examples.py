@@ -1,4 +1,4 @@
-"""The Python of the guides and of the questions is run as it stands: settings are read, URLs resolved, files loaded, calls made."""
+"""The Python of every page is run as it stands, where no test of its own does: settings read, URLs resolved, files loaded, calls made."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import override_settings
-from django.urls import URLResolver
+from django.urls import URLResolver, include, path
 
 from agentcore_metering.adapters.django import runtime
 from agentcore_metering.adapters.django.conf import PREFIX, metering_settings
+from agentcore_metering.adapters.django.instrumentation import LiteLLMMeteringInstrumentor
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice, LLMUsage
 from example.stub_provider import StubProvider
 from tests.django.builders import KEY, make_stub_config, make_user
 from tests.django.trackers.operation_cases import run
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [path for path in (*sorted(ROOT.glob("docs/guides/*.md")), ROOT / "docs/faq.md") if path.is_file()]
+RUN_ELSEWHERE = {"calling-models", "cost", "quickstart", "testing"}
+"""Pages that a test of their own runs."""
+PAGES = [page for page in sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))) if page.stem not in RUN_ELSEWHERE]
 FILES_OF_A_PROCESS = ("wsgi.py", "asgi.py", "celery.py", "gunicorn.conf.py")
 _runs = itertools.count()
 _BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -45,8 +50,8 @@ class Block(NamedTuple):
     @property
     def file(self) -> str:
         """The file that it says it is of; empty for a piece of the reader's own code."""
-        found = re.match(r"# ([\w.]+\.py)\n", self.text)
-        return found[1] if found else ""
+        found = re.match(r"# ([\w.]+\.py)\b", self.text)
+        return found[1] if found else "settings.py" if self.text.startswith(PREFIX) else ""
 
 
 BLOCKS = [
@@ -70,26 +75,35 @@ def executed(block: Block, names: dict[str, Any]) -> dict[str, Any]:
     return names
 
 
+def of_a_project() -> dict[str, Any]:
+    """What stands in the files of a project before the reader adds to them."""
+    return {"INSTALLED_APPS": [], "urlpatterns": [], "path": path, "include": include, "os": os}
+
+
 @blocks_of("settings.py")
-def test_settings_of_a_guide_are_taken(block: Block) -> None:
-    names = executed(block, {})
+def test_settings_of_a_page_are_taken(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METERING_KEYS", Fernet.generate_key().decode())
+    monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
+    monkeypatch.setitem(sys.modules, "shop.privacy", SimpleNamespace(without_names=str))  # the reader's redactor
+    names = executed(block, of_a_project())
     ours = {name: value for name, value in names.items() if name.startswith(PREFIX)}
 
-    assert ours or "CELERY_IMPORTS" in names
+    assert ours or "CELERY_IMPORTS" in names or names["INSTALLED_APPS"]
     with override_settings(**ours):
         for name in ours:
             getattr(metering_settings, name.removeprefix(PREFIX))
 
 
 @blocks_of("urls.py")
-def test_urls_of_a_guide_lead_to_views(block: Block) -> None:
-    patterns = executed(block, {})["urlpatterns"]
+def test_urls_of_a_page_lead_to_views(block: Block) -> None:
+    patterns = executed(block, of_a_project())["urlpatterns"]
 
+    assert patterns
     assert all(pattern.url_patterns for pattern in patterns if isinstance(pattern, URLResolver))
 
 
 @blocks_of(*FILES_OF_A_PROCESS)
-def test_file_of_a_guide_loads_in_a_process_of_its_own(block: Block) -> None:
+def test_file_of_a_page_loads_in_a_process_of_its_own(block: Block) -> None:
     pytest.importorskip("celery" if block.file == "celery.py" else "opentelemetry.sdk", reason="it is not installed")
     # The hooks are called as the server would call them.
     code = f"{block.text}\nif 'post_fork' in globals():\n    post_fork(None, None)\n"
@@ -111,13 +125,13 @@ def stub() -> Iterator[StubProvider]:
 
 
 @pytest.fixture
-def names_of(stub: StubProvider) -> Any:
+def names_of(stub: StubProvider) -> Iterator[Any]:
     """Runs a page's own code, top to bottom, and gives the names that it leaves behind, its `main` awaited."""
     make_stub_config(stub, is_default=True)
 
     def names(page: str) -> dict[str, Any]:
         # A name of its own each time: Celery keeps the tasks of the process by it.
-        found: dict[str, Any] = {"__name__": f"guide_{next(_runs)}"}
+        found: dict[str, Any] = {"__name__": f"page_{next(_runs)}", "chain": SimpleNamespace(invoke=str)}
         for block in BLOCKS:
             if block.page.stem == page and not block.file:
                 executed(block, found)
@@ -125,7 +139,8 @@ def names_of(stub: StubProvider) -> Any:
                     found["result"] = run(main)
         return found
 
-    return names
+    yield names
+    LiteLLMMeteringInstrumentor().uninstrument()
 
 
 @pytest.mark.django_db
@@ -135,6 +150,14 @@ def test_code_of_a_page_runs(page: str, names_of: Any) -> None:
         pytest.importorskip("celery", reason="it is not installed")
 
     names_of(page)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["README", "README.zh-CN"])
+def test_the_first_lines_of_the_readme_answer(page: str, names_of: Any) -> None:
+    assert "text" in names_of(page)["summarise"]("text", None)
+
+    assert LLMUsage.objects.get().node_name == "summary"
 
 
 @pytest.mark.django_db
