@@ -190,6 +190,14 @@ def test_asgi_view_streams_and_the_row_is_found(names_of: Any, rf: Any) -> None:
     assert names["result"].total_tokens > 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_asgi_row_is_found_though_the_journal_is_on_its_way(names_of: Any, settings: Any, tmp_path: Path) -> None:
+    settings.AGENTCORE_METERING_WRITE_MODE = "journal"
+    settings.AGENTCORE_METERING_SPOOL_DIR = tmp_path / "spool"
+
+    assert names_of("asgi")["result"].total_tokens > 0
+
+
 @pytest.mark.django_db
 def test_a_users_own_configuration_is_used(names_of: Any, stub: StubProvider) -> None:
     names = names_of("multi-tenant")
