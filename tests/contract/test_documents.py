@@ -123,7 +123,8 @@ def test_every_system_check_is_in_the_table() -> None:
 def test_every_endpoint_is_in_the_tables() -> None:
     text = (ROOT / "docs/api.md").read_text()
     named = {
-        re.sub(r"<\w+>", "<>", endpoint) for endpoint in re.findall(r"^\| `([\w<>-]+/[\w<>/-]*)` \| [A-Z]", text, re.MULTILINE)
+        re.sub(r"<\w+>", "<>", endpoint)
+        for endpoint in re.findall(r"^\| `([\w<>-]+/[\w<>/-]*)` \| [A-Z]", text, re.MULTILINE)
     }
     admin, own = (
         {re.sub(r"<\w+:\w+>", "<>", str(pattern.pattern)) for pattern in patterns}
