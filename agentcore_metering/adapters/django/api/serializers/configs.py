@@ -83,8 +83,9 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
     uuid = serializers.UUIDField(read_only=True)
     scope = serializers.ChoiceField(LLMConfig.Scope.choices, read_only=True)
     user = UserPkField(source="user_id", read_only=True, allow_null=True)
-    user_id = UserPkField(read_only=True, required=False)
-    username = serializers.SerializerMethodField(required=False)
+    # Not read-only: OpenAPI would take these two for always there. Nothing is written by this serializer.
+    user_id = UserPkField(required=False)
+    username = serializers.CharField(required=False)
     model_type = serializers.CharField(read_only=True)
     provider = serializers.CharField(read_only=True)
     config = serializers.SerializerMethodField()
@@ -94,10 +95,6 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
     is_default = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
-
-    def get_username(self, row: LLMConfig) -> str | None:
-        """The owner's."""
-        return display_name(row.user) if row.user else None
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_config(self, row: LLMConfig) -> dict[str, Any]:
@@ -116,8 +113,10 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
 
     def to_representation(self, instance: LLMConfig) -> dict[str, Any]:
         shown: dict[str, Any] = super().to_representation(instance)
-        if instance.user_id is None:
-            del shown["user_id"], shown["username"]
+        if instance.user is None:
+            del shown["user_id"]
+        else:
+            shown["username"] = display_name(instance.user)
         return shown
 
 

@@ -20,6 +20,7 @@ from agentcore_metering.adapters.django.api.schema import (
     PERIOD_PARAMETERS,
     USAGE_FILTER_PARAMETERS,
     USER_PARAMETER,
+    answers,
 )
 from agentcore_metering.adapters.django.api.serializers.usage import (
     UsageDetailSerializer,
@@ -52,10 +53,13 @@ class UsageListView(MeteringView):
         tags=[TAG],
         summary="Usage rows, newest first",
         parameters=[*PAGE_PARAMETERS, CURSOR_PARAMETER, *_FILTERS],
-        responses=PolymorphicProxySerializer(
-            component_name="UsageList",
-            serializers=[UsagePageSerializer, UsageWalkSerializer],
-            resource_type_field_name=None,
+        responses=answers(
+            PolymorphicProxySerializer(
+                component_name="UsageList",
+                serializers=[UsagePageSerializer, UsageWalkSerializer],
+                resource_type_field_name=None,
+            ),
+            400,
         ),
     )
     def get(self, request: Request) -> Response:
@@ -73,7 +77,7 @@ class UsageDetailView(MeteringView):
         tags=[TAG],
         operation_id="llm_usage_detail",  # the list has the name that would be made up for both
         summary="All of one usage row",
-        responses=UsageDetailSerializer,
+        responses=answers(UsageDetailSerializer, 404),
     )
     def get(self, request: Request, usage_id: UUID) -> Response:
         """With what its cost is made of, and every attempt of its call."""
@@ -91,6 +95,7 @@ class UsageExportView(MeteringView):
         summary="Usage rows as a file, oldest first",
         parameters=[*EXPORT_PARAMETERS, *_FILTERS],
         responses={
+            **answers(None, 400),
             (HTTP_200_OK, "text/csv"): OpenApiTypes.STR,
             (HTTP_200_OK, "application/x-ndjson"): OpenApiTypes.STR,
         },
