@@ -8,8 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.status import HTTP_409_CONFLICT
 
 from agentcore_metering.adapters.django.config.policy import InvalidCrontab
@@ -17,6 +23,8 @@ from agentcore_metering.adapters.django.stats import UnsupportedGranularity
 from agentcore_metering.core.errors import InvalidField, MeteringError
 
 __all__ = ["Conflict", "bad_request", "not_found", "to_http_error"]
+
+_TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 
 
 class Conflict(APIException):
@@ -30,6 +38,9 @@ def to_http_error(error: Exception) -> Exception:
     """The HTTP error for one of this package's; any other exception as it is."""
     if isinstance(error, ObjectDoesNotExist):
         return not_found()
+    if isinstance(error, _TOO_LARGE):
+        # Django's own answer is a page of HTML.
+        return ParseError(_("The request has more data or fields than this server reads."))
     if not isinstance(error, MeteringError):
         return error
     body_of = next(body_of for kind, body_of in _BODIES if isinstance(error, kind))

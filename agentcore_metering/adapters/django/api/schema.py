@@ -123,7 +123,8 @@ _REFUSALS = {
     415: OpenApiResponse(_DETAIL, "A body of this type is not read."),
     429: OpenApiResponse(_DETAIL, "Too often; Retry-After says when again."),
 }
-_OF_ANY = (401, 403, 406)
+# 400 also without parameters and body: a query string can have more fields than Django reads.
+_OF_ANY = (400, 401, 403, 406)
 
 
 def answers(body: Any, *refusals: int, status: int = 200) -> dict[Any, Any]:

@@ -5,6 +5,7 @@ Which keys a provider requires is checked when it is called, not here: a configu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -15,6 +16,8 @@ from agentcore_metering.core.errors import InvalidField
 __all__ = ["require_sendable", "require_sound"]
 
 MAX_DEPTH = 16
+MAX_BYTES = 65_536
+"""Of all options together, as JSON: lists show every configuration whole."""
 NUL = "\x00"
 
 _TYPES: dict[str, tuple[type, str]] = {
@@ -40,6 +43,8 @@ def require_sound(options: Mapping[str, Any], stored: Mapping[str, Any]) -> None
         if not isinstance(value, expected):
             raise InvalidField(path, f"{key} must be {words}.")
         require_sendable(path, key, value)
+    if _size_bytes(options) > max(MAX_BYTES, _size_bytes(stored)):
+        raise InvalidField("config", f"A configuration has at most {MAX_BYTES} bytes as JSON.")
 
 
 def require_sendable(path: str, key: str, value: Any) -> None:
@@ -64,6 +69,10 @@ def _require_json(path: str, value: Any, depth: int) -> None:
         raise InvalidField(path, "Null characters and lone surrogates are not allowed.")
     elif isinstance(value, float) and not isfinite(value):
         raise InvalidField(path, "Numbers must be finite.")
+
+
+def _size_bytes(options: Mapping[str, Any]) -> int:
+    return len(json.dumps(dict(options), default=str))
 
 
 def _is_storable(text: str) -> bool:
