@@ -41,7 +41,7 @@ REFUSED = [
     *[case for url in (TOKEN_STATS, LLM_USAGE) for case in _bad(url, "start_date", BAD_DATES)],
     *[case for url in (TOKEN_STATS, LLM_USAGE) for case in _bad(url, "end_date", BAD_ENDS)],
     *_bad(TOKEN_STATS, "granularity", [text for text in BAD_GRANULARITIES if text != "\x00"]),
-    *_bad(LLM_USAGE, "model", ["\x00", "gpt\x00", "9" * 201, "%" * 60_000]),
+    *_bad(LLM_USAGE, "model", ["\x00", "gpt\x00", "9" * 10_001, "%" * 60_000]),
     *_bad(LLM_CONFIG_USERS, "user_id", BAD_USERS),
     *_bad(LLM_CONFIG_ALL, "user_id", BAD_USERS, scope="user"),
     *_bad(LLM_CONFIG, "model_type", ["x", "LLM", "\x00", "9" * 5000]),

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -28,7 +29,9 @@ class OptionsField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         options = super().to_internal_value(data)
         if not isinstance(options, dict):
-            raise serializers.ValidationError(f"This must be an object, not {type(options).__name__}.")
+            raise serializers.ValidationError(
+                gettext("This must be an object, not %(type)s.") % {"type": type(options).__name__}
+            )
         return options
 
 
@@ -72,7 +75,7 @@ class NewConfigSerializer(ConfigWriteSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A user's configuration needs a user: it must not become everybody's for want of one."""
         if attrs["scope"] == LLMConfig.Scope.USER and attrs["user_id"] is None:
-            raise serializers.ValidationError({"user_id": "scope user needs the user's primary key here."})
+            raise serializers.ValidationError({"user_id": gettext("scope user needs the user's primary key here.")})
         return attrs
 
 

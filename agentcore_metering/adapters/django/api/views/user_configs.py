@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -94,5 +95,5 @@ def _only_one(user: Any) -> LLMConfig | None:
     )
     found = list(rows[:2])
     if len(found) > 1:
-        raise Conflict("Multiple user LLM configs exist for this user; use llm-config/<uuid>/ to choose one.")
+        raise Conflict(gettext("Multiple user LLM configs exist for this user; use llm-config/<uuid>/ to choose one."))
     return found[0] if found else None
