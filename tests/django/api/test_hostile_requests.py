@@ -139,7 +139,7 @@ QUERIES: dict[str, str] = {
     "half a pair": "model=%ED%A0%80&scope=%ED%A0%80",
     "only separators": "&&&;;;===&=",
 }
-ASKED = [TOKEN_STATS, LLM_USAGE, USERS, LLM_CONFIG, LLM_CONFIG_ALL, LLM_CONFIG_USERS, METERING_CONFIG, f"{CONFIG}/changes/", f"{USER}/my/usage/", f"{USER}/my/stats/"]  # fmt: skip
+ASKED = [TOKEN_STATS, LLM_USAGE, USERS, LLM_CONFIG, LLM_CONFIG_ALL, LLM_CONFIG_USERS, METERING_CONFIG, f"{CONFIG}/changes/", f"{LLM_USAGE}export/", f"{LLM_USAGE}{{usage}}/", f"{USER}/my/usage/", f"{USER}/my/stats/"]  # fmt: skip
 
 PATHS = [
     *[f"{LLM_CONFIG}{ref}/" for ref in (
@@ -210,13 +210,17 @@ def _litellm_is_there() -> None:
 def ask(admin: Any, stub: StubProvider) -> Callable[[Hostile], Answer]:
     """Sends a request as a member of staff would; there are a usage row, a configuration and a user."""
     alice = make_user()
-    make_usage(user=alice)
+    usage = make_usage(user=alice)
     row = make_stub_config(stub)
     client = Client(raise_request_exception=False)
     client.force_login(admin)
 
     def send(one: Hostile) -> Answer:
-        url = one.url.replace(CONFIG, f"{LLM_CONFIG}{row.uuid}").replace("{user}", str(alice.pk))
+        url = (
+            one.url.replace(CONFIG, f"{LLM_CONFIG}{row.uuid}")
+            .replace("{user}", str(alice.pk))
+            .replace("{usage}", str(usage.pk))
+        )
         extra: dict[str, Any] = {"QUERY_STRING": one.query, "CONTENT_TYPE": one.content_type, **one.headers}
         started = time.perf_counter()
         response: Any = client.generic(one.method.upper(), url, one.body, one.content_type, **extra)

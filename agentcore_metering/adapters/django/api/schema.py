@@ -27,6 +27,7 @@ __all__ = [
     "USAGE_FILTER_PARAMETERS",
     "USER_PARAMETER",
     "answers",
+    "refused",
 ]
 
 _WHEN = "ISO 8601 date or time, inclusive; UTC where no offset is given."
@@ -129,4 +130,9 @@ _OF_ANY = (400, 401, 403, 406)
 
 def answers(body: Any, *refusals: int, status: int = 200) -> dict[Any, Any]:
     """What an operation answers: `body` with `status`, these refusals, and those that every operation has."""
-    return {status: body, **{code: _REFUSALS[code] for code in sorted({*_OF_ANY, *refusals})}}
+    return {status: body, **refused(*refusals)}
+
+
+def refused(*refusals: int) -> dict[Any, Any]:
+    """These refusals, and those that every operation has."""
+    return {code: _REFUSALS[code] for code in sorted({*_OF_ANY, *refusals})}

@@ -21,6 +21,7 @@ from agentcore_metering.adapters.django.api.schema import (
     USAGE_FILTER_PARAMETERS,
     USER_PARAMETER,
     answers,
+    refused,
 )
 from agentcore_metering.adapters.django.api.serializers.usage import (
     UsageDetailSerializer,
@@ -95,20 +96,21 @@ class UsageExportView(MeteringView):
         summary="Usage rows as a file, oldest first",
         parameters=[*EXPORT_PARAMETERS, *_FILTERS],
         responses={
-            **answers(None, 400),
+            **refused(400),
             (HTTP_200_OK, "text/csv"): OpenApiTypes.STR,
             (HTTP_200_OK, "application/x-ndjson"): OpenApiTypes.STR,
         },
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Streamed, in constant memory. A parameter that is not known is refused, so that a misspelt filter selects nothing."""
-        params = request.query_params
-        filters = parse_usage_filter(params, is_strict=True, others=_EXPORT_OPTIONS)
-        name = params.get("format") or "csv"
+        query = request.query_params
+        filters = parse_usage_filter(query, is_strict=True, others=_EXPORT_OPTIONS)
+        name = query.get("format") or "csv"
         if name not in FORMATS:
-            raise InvalidField("format", f"{name[:64]!r} is not one of {', '.join(FORMATS)}.")
+            params = {"value": name[:64], "known": ", ".join(FORMATS)}
+            raise InvalidField("format", "%(value)r is not one of %(known)s.", params)
         file_format = FORMATS[name]
-        has_bom = params.get("bom") == "true" and file_format.is_csv
+        has_bom = query.get("bom") == "true" and file_format.is_csv
         return file_response(
             begin_export(filters, file_format, has_bom=has_bom).chunks,
             request._request,  # noqa: SLF001 - documented by DRF
