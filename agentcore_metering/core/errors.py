@@ -18,6 +18,7 @@ Each class has a stable `code`. The ValueError bases are what existing projects 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 __all__ = [
@@ -53,10 +54,13 @@ class InvalidField(MeteringError, ValueError):
 
     code = "invalid_field"
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, field: str, message: str, params: Mapping[str, object] | None = None) -> None:
+        super().__init__(message if params is None else message % params)
         self.field = field
         """Where the value stood; a dot leads into an object, as in `config.api_key`."""
+        self.message = message
+        """What can be translated: with `params`, these stand in it as `%(name)s`."""
+        self.params = params
 
 
 class ConfigError(MeteringError, ValueError):

@@ -258,3 +258,22 @@ def test_model_type_follows_the_model_unless_it_is_sent(api: APIClient) -> None:
 
     types = [answer["model_type"] for answer in (made, sent, untouched, derived)]
     assert types == ["embedding", "llm", "llm", "embedding"]
+
+
+def test_configuration_has_a_largest_size_also_when_it_grows_bit_by_bit(api: APIClient) -> None:
+    row = make_config()
+    url = config_url(row.uuid)
+
+    grown = [api.put(url, {"config": {f"k{number}": "a" * 30_000}}, format="json").status_code for number in range(3)]
+
+    assert grown == [200, 200, 400]
+    assert api.post(LLM_CONFIG, {"config": {"name": "a" * 70_000}}, format="json").json().keys() == {"config"}
+
+
+def test_configuration_that_was_too_large_before_may_be_changed_and_shrink(api: APIClient) -> None:
+    row = make_config(config={"model": "m", "api_key": KEY, "name": "a" * 70_000})
+    url = config_url(row.uuid)
+
+    assert api.put(url, {"config": {"model": "n"}}, format="json").status_code == 200
+    assert api.put(url, {"config": {"more": "b" * 100}}, format="json").status_code == 400
+    assert api.put(url, {"config": {"name": None}}, format="json").status_code == 200

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rest_framework.exceptions import NotFound, ValidationError
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from rest_framework.exceptions import NotFound, ParseError, ValidationError
 
 from agentcore_metering.adapters.django.api.errors import to_http_error
 from agentcore_metering.adapters.django.config.policy import InvalidCrontab
@@ -33,6 +34,11 @@ def test_error_of_ours_is_a_400(error: MeteringError, body: dict[str, Any]) -> N
 
 def test_row_that_is_gone_is_a_404() -> None:
     assert isinstance(to_http_error(LLMConfig.DoesNotExist()), NotFound)
+
+
+@pytest.mark.parametrize("kind", [RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent])
+def test_request_that_is_too_large_is_a_400(kind: type[Exception]) -> None:
+    assert isinstance(to_http_error(kind()), ParseError)
 
 
 def test_error_of_another_kind_stays_as_it_is() -> None:

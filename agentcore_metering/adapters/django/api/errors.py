@@ -8,15 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.status import HTTP_409_CONFLICT
 
 from agentcore_metering.adapters.django.config.policy import InvalidCrontab
 from agentcore_metering.adapters.django.stats import UnsupportedGranularity
 from agentcore_metering.core.errors import InvalidField, MeteringError
 
-__all__ = ["Conflict", "bad_request", "not_found", "to_http_error"]
+__all__ = ["Conflict", "bad_request", "not_found", "to_http_error", "translated"]
+
+_TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 
 
 class Conflict(APIException):
@@ -30,6 +39,9 @@ def to_http_error(error: Exception) -> Exception:
     """The HTTP error for one of this package's; any other exception as it is."""
     if isinstance(error, ObjectDoesNotExist):
         return not_found()
+    if isinstance(error, _TOO_LARGE):
+        # Django's own answer is a page of HTML.
+        return ParseError(_("The request has more data or fields than this server reads."))
     if not isinstance(error, MeteringError):
         return error
     body_of = next(body_of for kind, body_of in _BODIES if isinstance(error, kind))
@@ -37,17 +49,23 @@ def to_http_error(error: Exception) -> Exception:
 
 
 def not_found(detail: str = "Not found.") -> NotFound:
-    """A 404 with this text."""
-    return NotFound(detail)
+    """A 404 with this text, in the reader's language."""
+    return NotFound(gettext(detail))
 
 
 def bad_request(detail: str) -> ValidationError:
-    """A 400 with this text and no field."""
-    return ValidationError({"detail": detail})
+    """A 400 with this text, in the reader's language, and no field."""
+    return ValidationError({"detail": gettext(detail)})
+
+
+def translated(error: InvalidField) -> str:
+    """In the reader's language where there is a translation: what the error is about is translated here, not where it is found."""
+    template = gettext(error.message)
+    return template if error.params is None else template % error.params
 
 
 def _detail(error: Any) -> dict[str, Any]:
-    return {"detail": str(error)}
+    return {"detail": translated(error)}
 
 
 def _detail_and_code(error: Any) -> dict[str, Any]:
@@ -55,12 +73,12 @@ def _detail_and_code(error: Any) -> dict[str, Any]:
 
 
 def _field_text(error: Any) -> dict[str, Any]:
-    return {error.field: str(error)}
+    return {error.field: translated(error)}
 
 
 def _field_list(error: Any) -> dict[str, Any]:
     first, *inner = error.field.split(".")
-    body: Any = [str(error)]
+    body: Any = [translated(error)]
     for name in reversed(inner):
         body = {name: body}
     return {first: body}

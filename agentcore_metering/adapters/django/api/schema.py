@@ -1,11 +1,12 @@
-"""The query parameters of the API as OpenAPI describes them."""
+"""The query parameters of the API as OpenAPI describes them, and the answers that say what went wrong."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from agentcore_metering.adapters.django.config.listing import ALL_MODEL_TYPES
 from agentcore_metering.adapters.django.exports import FORMATS
@@ -22,8 +23,11 @@ __all__ = [
     "PAGE_PARAMETERS",
     "PERIOD_PARAMETERS",
     "SERIES_PARAMETERS",
+    "TRIAL_REFUSED",
     "USAGE_FILTER_PARAMETERS",
     "USER_PARAMETER",
+    "answers",
+    "refused",
 ]
 
 _WHEN = "ISO 8601 date or time, inclusive; UTC where no offset is given."
@@ -92,3 +96,43 @@ CONFIG_PARAMETERS = (
 MODEL_TYPE_PARAMETER = OpenApiParameter(
     "model_type", str, enum=[*LLMConfig.MODEL_TYPES, ALL_MODEL_TYPES], description="llm when absent."
 )
+
+_TEXT = {"type": "string"}
+_FIELD_ERRORS = {
+    "type": "object",
+    "additionalProperties": {"oneOf": [_TEXT, {"type": "array", "items": _TEXT}, {"type": "object"}]},
+}
+_DETAIL = {"type": "object", "properties": {"detail": _TEXT}, "required": ["detail"]}
+
+TRIAL_REFUSED = OpenApiResponse(
+    {
+        "type": "object",
+        "properties": {"ok": {"type": "boolean", "enum": [False]}, "detail": {"oneOf": [_TEXT, _FIELD_ERRORS]}},
+        "required": ["ok", "detail"],
+    },
+    "The request is wrong: texts by field, or one text.",
+)
+"""The 400 of the endpoints that answer `ok`."""
+
+_REFUSALS = {
+    400: OpenApiResponse(_FIELD_ERRORS, "The request is wrong: texts by field, or one `detail`."),
+    401: OpenApiResponse(_DETAIL, "The caller is not known."),
+    403: OpenApiResponse(_DETAIL, "The caller may not."),
+    404: OpenApiResponse(_DETAIL, "There is none such."),
+    406: OpenApiResponse(_DETAIL, "None of the types in Accept can be given."),
+    409: OpenApiResponse(_DETAIL, "What is stored does not let it be done."),
+    415: OpenApiResponse(_DETAIL, "A body of this type is not read."),
+    429: OpenApiResponse(_DETAIL, "Too often; Retry-After says when again."),
+}
+# 400 also without parameters and body: a query string can have more fields than Django reads.
+_OF_ANY = (400, 401, 403, 406)
+
+
+def answers(body: Any, *refusals: int, status: int = 200) -> dict[Any, Any]:
+    """What an operation answers: `body` with `status`, these refusals, and those that every operation has."""
+    return {status: body, **refused(*refusals)}
+
+
+def refused(*refusals: int) -> dict[Any, Any]:
+    """These refusals, and those that every operation has."""
+    return {code: _REFUSALS[code] for code in sorted({*_OF_ANY, *refusals})}

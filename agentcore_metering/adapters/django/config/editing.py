@@ -148,7 +148,9 @@ def _merge(known: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
 def _require_new_secrets(provider: str, merged: Mapping[str, Any], stored: UnreadableConfig) -> None:
     for key in get_provider(provider).required:
         if key not in merged:
-            raise InvalidField(f"config.{key}", f"Enter {key} again: {stored.reason}.")
+            raise InvalidField(
+                f"config.{key}", "Enter %(key)s again: %(reason)s.", {"key": key, "reason": stored.reason}
+            )
 
 
 def _without_stored_secrets(provider: str, sent: Mapping[str, Any], merged: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +163,8 @@ def _without_stored_secrets(provider: str, sent: Mapping[str, Any], merged: Mapp
         elif key in required or key in sent:
             raise InvalidField(
                 f"config.{key}",
-                f"The provider, its address, headers or route changed, so the stored {key} is not sent there; enter {key} again.",
+                "The provider, its address, headers or route changed, so the stored %(key)s is not sent there; enter %(key)s again.",
+                {"key": key},
             )
     return kept
 

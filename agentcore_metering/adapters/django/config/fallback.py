@@ -52,10 +52,13 @@ def parse_fallback(value: Any) -> FallbackPolicy | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise InvalidField("fallback", f"A fallback policy is an object or null, not {type(value).__name__}.")
+        raise InvalidField(
+            "fallback", "A fallback policy is an object or null, not %(type)s.", {"type": type(value).__name__}
+        )
     unknown = sorted(str(key) for key in value if key not in _READERS)
     if unknown:
-        raise InvalidField("fallback", f"{unknown[0][:64]!r} is no key of a policy. Use: {', '.join(_READERS)}.")
+        params = {"key": unknown[0][:64], "known": ", ".join(_READERS)}
+        raise InvalidField("fallback", "%(key)r is no key of a policy. Use: %(known)s.", params)
     policy = FallbackPolicy(**{name: _READERS[name](name, given) for name, given in value.items()})
     if policy.model_uuids and not policy.conditions:
         raise InvalidField(
@@ -68,16 +71,16 @@ def parse_fallback(value: Any) -> FallbackPolicy | None:
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InvalidField(f"fallback.{name}", f"This must be true or false, not {value!r}.")
+        raise InvalidField(f"fallback.{name}", "This must be true or false, not %(value)r.", {"value": value})
     return value
 
 
 def _whole_number(smallest: int, largest: int) -> Callable[[str, Any], int]:
     def read(name: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
-            raise InvalidField(
-                f"fallback.{name}", f"This must be a whole number from {smallest} to {largest}, not {value!r}."
-            )
+            params = {"smallest": smallest, "largest": largest, "value": value}
+            message = "This must be a whole number from %(smallest)s to %(largest)s, not %(value)r."
+            raise InvalidField(f"fallback.{name}", message, params)
         return value
 
     return read
@@ -86,7 +89,8 @@ def _whole_number(smallest: int, largest: int) -> Callable[[str, Any], int]:
 def _uuids(name: str, value: Any) -> tuple[str, ...]:
     items = _distinct(name, value)
     if len(items) > MAX_BACKUPS:
-        raise InvalidField(f"fallback.{name}", f"Name at most {MAX_BACKUPS} configurations, not {len(items)}.")
+        params = {"most": MAX_BACKUPS, "number": len(items)}
+        raise InvalidField(f"fallback.{name}", "Name at most %(most)s configurations, not %(number)s.", params)
     try:
         return tuple(str(UUID(item)) for item in items)
     except ValueError:
@@ -97,7 +101,8 @@ def _conditions(name: str, value: Any) -> tuple[str, ...]:
     items = _distinct(name, value)
     unknown = [item for item in items if item not in CONDITIONS]
     if unknown:
-        raise InvalidField(f"fallback.{name}", f"{unknown[0][:64]!r} is no condition. Use: {', '.join(CONDITIONS)}.")
+        params = {"value": unknown[0][:64], "known": ", ".join(CONDITIONS)}
+        raise InvalidField(f"fallback.{name}", "%(value)r is no condition. Use: %(known)s.", params)
     return items
 
 

@@ -77,20 +77,19 @@ def fallback_view(row: LLMConfig) -> dict[str, Any]:
 
 def _require_sensible(row: LLMConfig, policy: FallbackPolicy) -> None:
     if row.model_type != LLMConfig.MODEL_TYPE_LLM:
-        raise InvalidField("fallback", f"A configuration of type {row.model_type} has no fallback; only llm ones have.")
+        message = "A configuration of type %(type)s has no fallback; only llm ones have."
+        raise InvalidField("fallback", message, {"type": row.model_type})
     if policy.inherit_global and row.scope != LLMConfig.Scope.USER:
         raise InvalidField("fallback.inherit_global", "Only a user's configuration can inherit the global policy.")
     peers = {str(one.uuid): one for one in _peers(row)}
     for uuid in policy.model_uuids:
         backup = peers.get(uuid)
         if backup is None or not backup.is_active:
-            raise InvalidField(
-                "fallback.model_uuids", f"{uuid} is no other active llm configuration of the same scope and owner."
-            )
+            message = "%(uuid)s is no other active llm configuration of the same scope and owner."
+            raise InvalidField("fallback.model_uuids", message, {"uuid": uuid})
         if _is_same_place(row, backup):
-            raise InvalidField(
-                "fallback.model_uuids", f"{uuid} has the same model, address and key: it would fail in the same way."
-            )
+            message = "%(uuid)s has the same model, address and key: it would fail in the same way."
+            raise InvalidField("fallback.model_uuids", message, {"uuid": uuid})
 
 
 def _in_force(row: LLMConfig) -> tuple[FallbackPolicy | None, LLMConfig | None, list[LLMConfig]]:

@@ -58,5 +58,6 @@ def of_model_type(rows: QuerySet[LLMConfig], params: Mapping[str, str]) -> Query
         return rows
     if model_type not in LLMConfig.MODEL_TYPES:
         known = ", ".join((*LLMConfig.MODEL_TYPES, ALL_MODEL_TYPES))
-        raise InvalidField("model_type", f"{model_type[:64]!r} is no model type. Use one of: {known}.")
+        params = {"value": model_type[:64], "known": known}
+        raise InvalidField("model_type", "%(value)r is no model type. Use one of: %(known)s.", params)
     return rows.filter(model_type=model_type)

@@ -62,7 +62,7 @@ def change_policy(changes: Mapping[str, Any]) -> MeteringPolicy:
             raise (
                 InvalidCrontab(name)
                 if name.endswith("_crontab")
-                else InvalidField(name, f"{value!r} is not allowed here.")
+                else InvalidField(name, "%(value)r is not allowed here.", {"value": value})
             )
     alias = metering_settings.DATABASE_ALIAS
     with transaction.atomic(using=alias):

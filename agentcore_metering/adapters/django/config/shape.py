@@ -5,6 +5,7 @@ Which keys a provider requires is checked when it is called, not here: a configu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -15,16 +16,19 @@ from agentcore_metering.core.errors import InvalidField
 __all__ = ["require_sendable", "require_sound"]
 
 MAX_DEPTH = 16
+MAX_BYTES = 65_536
+"""Of all options together, as JSON: lists show every configuration whole."""
 NUL = "\x00"
 
+_TEXT, _OBJECT = "%(key)s must be a text.", "%(key)s must be an object."
 _TYPES: dict[str, tuple[type, str]] = {
-    "api_base": (str, "a text"),
-    "api_key": (str, "a text"),
-    "api_version": (str, "a text"),
-    "deployment": (str, "a text"),
-    "extra_headers": (dict, "an object"),
-    "model": (str, "a text"),
-    "organization": (str, "a text"),
+    "api_base": (str, _TEXT),
+    "api_key": (str, _TEXT),
+    "api_version": (str, _TEXT),
+    "deployment": (str, _TEXT),
+    "extra_headers": (dict, _OBJECT),
+    "model": (str, _TEXT),
+    "organization": (str, _TEXT),
 }
 
 
@@ -36,10 +40,12 @@ def require_sound(options: Mapping[str, Any], stored: Mapping[str, Any]) -> None
         path = f"config.{key}"
         _require_json(path, key, 0)
         _require_json(path, value, 0)
-        expected, words = _TYPES.get(key, (object, ""))
+        expected, message = _TYPES.get(key, (object, ""))
         if not isinstance(value, expected):
-            raise InvalidField(path, f"{key} must be {words}.")
+            raise InvalidField(path, message, {"key": key})
         require_sendable(path, key, value)
+    if _size_bytes(options) > max(MAX_BYTES, _size_bytes(stored)):
+        raise InvalidField("config", "A configuration has at most %(most)s bytes as JSON.", {"most": MAX_BYTES})
 
 
 def require_sendable(path: str, key: str, value: Any) -> None:
@@ -52,7 +58,7 @@ def require_sendable(path: str, key: str, value: Any) -> None:
 
 def _require_json(path: str, value: Any, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise InvalidField(path, f"This is nested more than {MAX_DEPTH} levels deep.")
+        raise InvalidField(path, "This is nested more than %(most)s levels deep.", {"most": MAX_DEPTH})
     if isinstance(value, dict):
         for key, item in value.items():
             _require_json(path, key, depth + 1)
@@ -64,6 +70,10 @@ def _require_json(path: str, value: Any, depth: int) -> None:
         raise InvalidField(path, "Null characters and lone surrogates are not allowed.")
     elif isinstance(value, float) and not isfinite(value):
         raise InvalidField(path, "Numbers must be finite.")
+
+
+def _size_bytes(options: Mapping[str, Any]) -> int:
+    return len(json.dumps(dict(options), default=str))
 
 
 def _is_storable(text: str) -> bool:

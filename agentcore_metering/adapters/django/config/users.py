@@ -37,7 +37,7 @@ def parse_user_pk(value: Any, field: str = "user_id") -> Any:
         pk = None
     # Some database backends state no limits for whole numbers, and then fail on a large one.
     if pk is None or (isinstance(pk, int) and abs(pk) > _LARGEST_KEY):
-        raise InvalidField(field, f"{str(value)[:64]!r} is not the primary key of a user.")
+        raise InvalidField(field, "%(value)r is not the primary key of a user.", {"value": str(value)[:64]})
     return pk
 
 

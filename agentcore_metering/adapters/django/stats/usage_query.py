@@ -46,7 +46,8 @@ MAX_PAGE_SIZE = 100
 METADATA_PREFIX = "metadata."
 MAX_METADATA_FILTERS = 5
 MAX_METADATA_CHARS = 1_000
-MAX_MODEL_CHARS = 50_000
+MAX_MODEL_CHARS = 10_000
+"""SQLite fails on a pattern of more than 50,000 bytes, and a character may take four."""
 NUL = "\x00"
 
 # A quote or a backslash would end the path that SQLite is given.

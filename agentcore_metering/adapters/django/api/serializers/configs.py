@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -28,7 +29,9 @@ class OptionsField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         options = super().to_internal_value(data)
         if not isinstance(options, dict):
-            raise serializers.ValidationError(f"This must be an object, not {type(options).__name__}.")
+            raise serializers.ValidationError(
+                gettext("This must be an object, not %(type)s.") % {"type": type(options).__name__}
+            )
         return options
 
 
@@ -72,7 +75,7 @@ class NewConfigSerializer(ConfigWriteSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A user's configuration needs a user: it must not become everybody's for want of one."""
         if attrs["scope"] == LLMConfig.Scope.USER and attrs["user_id"] is None:
-            raise serializers.ValidationError({"user_id": "scope user needs the user's primary key here."})
+            raise serializers.ValidationError({"user_id": gettext("scope user needs the user's primary key here.")})
         return attrs
 
 
@@ -83,8 +86,9 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
     uuid = serializers.UUIDField(read_only=True)
     scope = serializers.ChoiceField(LLMConfig.Scope.choices, read_only=True)
     user = UserPkField(source="user_id", read_only=True, allow_null=True)
-    user_id = UserPkField(read_only=True, required=False)
-    username = serializers.SerializerMethodField(required=False)
+    # Not read-only: OpenAPI would take these two for always there. Nothing is written by this serializer.
+    user_id = UserPkField(required=False)
+    username = serializers.CharField(required=False)
     model_type = serializers.CharField(read_only=True)
     provider = serializers.CharField(read_only=True)
     config = serializers.SerializerMethodField()
@@ -94,10 +98,6 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
     is_default = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
-
-    def get_username(self, row: LLMConfig) -> str | None:
-        """The owner's."""
-        return display_name(row.user) if row.user else None
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_config(self, row: LLMConfig) -> dict[str, Any]:
@@ -116,8 +116,10 @@ class ConfigSerializer(serializers.Serializer[LLMConfig]):
 
     def to_representation(self, instance: LLMConfig) -> dict[str, Any]:
         shown: dict[str, Any] = super().to_representation(instance)
-        if instance.user_id is None:
-            del shown["user_id"], shown["username"]
+        if instance.user is None:
+            del shown["user_id"]
+        else:
+            shown["username"] = display_name(instance.user)
         return shown
 
 

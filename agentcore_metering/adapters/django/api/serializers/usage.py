@@ -36,7 +36,8 @@ class UsageItemSerializer(serializers.Serializer[Any]):
     cache_write_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
     usage_source = _text()
-    usage_details = serializers.DictField(
+    # An object, as calls leave it; a row that somebody made by hand is shown as it is.
+    usage_details = serializers.JSONField(
         allow_null=True,
         help_text="Tokens of classes with a price of their own, `units` that are no tokens, and what else the price depended on.",
     )

@@ -7,7 +7,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agentcore_metering.adapters.django.api.errors import translated
 from agentcore_metering.adapters.django.config.users import display_name, parse_user_pk
+from agentcore_metering.core.errors import InvalidField
 
 __all__ = ["UserPkField", "UserSerializer"]
 
@@ -21,8 +23,8 @@ class UserPkField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Any:
         try:
             return parse_user_pk(data)
-        except ValueError as error:
-            raise serializers.ValidationError(str(error)) from None
+        except InvalidField as error:
+            raise serializers.ValidationError(translated(error)) from None
 
     def to_representation(self, value: Any) -> Any:
         return value

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 from rest_framework.exceptions import ParseError
 from rest_framework.permissions import BasePermission, IsAdminUser
 from rest_framework.request import Request
@@ -73,7 +74,7 @@ def read_body(serializer_class: type[S], request: Request, *, partial: bool = Fa
     try:
         body = request.data
     except RecursionError:
-        raise ParseError("The body is nested too deeply.") from None
+        raise ParseError(gettext("The body is nested too deeply.")) from None
     serializer = serializer_class(data=body, partial=partial)
     serializer.is_valid(raise_exception=True)
     return serializer

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agentcore_metering.adapters.django.api.schema import answers
 from agentcore_metering.adapters.django.api.serializers.catalogue import (
     ModelCatalogueSerializer,
     ProviderCatalogueSerializer,
@@ -23,7 +24,7 @@ __all__ = ["ModelsView", "ProvidersView"]
 class ProvidersView(MeteringView):
     """What each provider's configuration needs."""
 
-    @extend_schema(tags=[TAG], responses=ProviderCatalogueSerializer, summary="Providers and their keys")
+    @extend_schema(tags=[TAG], responses=answers(ProviderCatalogueSerializer), summary="Providers and their keys")
     def get(self, request: Request) -> Response:
         """By provider id."""
         return Response({"providers": provider_catalogue()})
@@ -32,7 +33,7 @@ class ProvidersView(MeteringView):
 class ModelsView(MeteringView):
     """Which models LiteLLM knows."""
 
-    @extend_schema(tags=[TAG], responses=ModelCatalogueSerializer, summary="Models by provider")
+    @extend_schema(tags=[TAG], responses=answers(ModelCatalogueSerializer), summary="Models by provider")
     def get(self, request: Request) -> Response:
         """By provider, in the order in which a form shows them."""
         labels = {capability: str(label) for capability, label in CAPABILITY_LABELS.items()}

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agentcore_metering.adapters.django.api.errors import not_found
-from agentcore_metering.adapters.django.api.schema import PAGE_PARAMETERS
+from agentcore_metering.adapters.django.api.schema import PAGE_PARAMETERS, answers
 from agentcore_metering.adapters.django.api.serializers.config_changes import ConfigChangePageSerializer
 from agentcore_metering.adapters.django.api.views.base import TAG, MeteringView
 from agentcore_metering.adapters.django.config.trail import changes_page
@@ -25,7 +25,7 @@ class ConfigChangesView(MeteringView):
         tags=[TAG],
         summary="Changes of a configuration, newest first",
         parameters=[parameter for parameter in PAGE_PARAMETERS if parameter.name in ("page", "page_size")],
-        responses=ConfigChangePageSerializer,
+        responses=answers(ConfigChangePageSerializer, 404),
     )
     def get(self, request: Request, config_ref: UUID) -> Response:
         """404 where there never was such a configuration, or it was neither changed nor deleted since the trail began."""

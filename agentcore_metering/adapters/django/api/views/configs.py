@@ -10,7 +10,12 @@ from rest_framework.response import Response
 from rest_framework.status import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 
 from agentcore_metering.adapters.django.api.errors import bad_request, not_found
-from agentcore_metering.adapters.django.api.schema import CONFIG_PARAMETERS, MODEL_TYPE_PARAMETER, USER_PARAMETER
+from agentcore_metering.adapters.django.api.schema import (
+    CONFIG_PARAMETERS,
+    MODEL_TYPE_PARAMETER,
+    USER_PARAMETER,
+    answers,
+)
 from agentcore_metering.adapters.django.api.serializers.configs import (
     ConfigSerializer,
     ConfigWriteSerializer,
@@ -38,7 +43,7 @@ class GlobalConfigsView(MeteringView):
         tags=[TAG],
         summary="Global configurations",
         parameters=[MODEL_TYPE_PARAMETER],
-        responses=ConfigSerializer(many=True),
+        responses=answers(ConfigSerializer(many=True), 400),
     )
     def get(self, request: Request) -> Response:
         """In the order in which they were made."""
@@ -46,7 +51,10 @@ class GlobalConfigsView(MeteringView):
         return Response(show_all(rows.order_by("created_at", "id")))
 
     @extend_schema(
-        tags=[TAG], summary="New configuration", request=NewConfigSerializer, responses={201: ConfigSerializer}
+        tags=[TAG],
+        summary="New configuration",
+        request=NewConfigSerializer,
+        responses=answers(ConfigSerializer, 400, 415, status=201),
     )
     def post(self, request: Request) -> Response:
         """Global, or with `scope` user that of the user `user_id`."""
@@ -66,7 +74,7 @@ class AllConfigsView(MeteringView):
         tags=[TAG],
         summary="All configurations",
         parameters=[*CONFIG_PARAMETERS, MODEL_TYPE_PARAMETER, USER_PARAMETER],
-        responses=ConfigSerializer(many=True),
+        responses=answers(ConfigSerializer(many=True), 400),
     )
     def get(self, request: Request) -> Response:
         """Global ones first; `user_id` counts with `scope` user only."""
@@ -77,19 +85,23 @@ class AllConfigsView(MeteringView):
 class ConfigDetailView(MeteringView):
     """One configuration of any scope and model type."""
 
-    @extend_schema(summary="One configuration", responses=ConfigSerializer)
+    @extend_schema(summary="One configuration", responses=answers(ConfigSerializer, 404))
     def get(self, request: Request, config_ref: UUID | int) -> Response:
         """With its secrets masked."""
         return Response(show(_find(config_ref)))
 
-    @extend_schema(summary="Change a configuration", request=ConfigWriteSerializer, responses=ConfigSerializer)
+    @extend_schema(
+        summary="Change a configuration",
+        request=ConfigWriteSerializer,
+        responses=answers(ConfigSerializer, 400, 404, 415),
+    )
     def put(self, request: Request, config_ref: UUID | int) -> Response:
         """What is absent stays; a masked secret stays unless provider or address change."""
         row = _find(config_ref)
         change = read_body(ConfigWriteSerializer, request, partial=True).to_change()
         return Response(show(update_config(row, change)))
 
-    @extend_schema(summary="Delete a configuration", responses={204: None})
+    @extend_schema(summary="Delete a configuration", responses=answers(None, 404, status=204))
     def delete(self, request: Request, config_ref: UUID | int) -> Response:
         """For good."""
         _find(config_ref).delete()

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.status import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
+from agentcore_metering.adapters.django.api.schema import answers
 from agentcore_metering.adapters.django.api.serializers.health import HealthSerializer
 from agentcore_metering.adapters.django.api.views.base import TAG, MeteringView
 from agentcore_metering.adapters.django.persistence.status import DATABASE_UNREACHABLE, read_status
@@ -23,7 +24,7 @@ class HealthView(MeteringView):
     @extend_schema(
         tags=[TAG],
         summary="Whether usage rows come in",
-        responses={HTTP_200_OK: HealthSerializer, HTTP_503_SERVICE_UNAVAILABLE: HealthSerializer},
+        responses={**answers(HealthSerializer), HTTP_503_SERVICE_UNAVAILABLE: HealthSerializer},
     )
     def get(self, request: Request) -> Response:
         """200 where there is no problem, else 503. Asks the database once and no provider."""

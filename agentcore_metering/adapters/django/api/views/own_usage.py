@@ -19,6 +19,7 @@ from agentcore_metering.adapters.django.api.schema import (
     PAGE_PARAMETERS,
     PERIOD_PARAMETERS,
     SERIES_PARAMETERS,
+    answers,
 )
 from agentcore_metering.adapters.django.api.serializers.own_usage import OwnUsagePageSerializer
 from agentcore_metering.adapters.django.api.serializers.stats import TokenStatsSerializer
@@ -40,7 +41,7 @@ class OwnUsageView(MeteringView):
         tags=[TAG],
         summary="My usage, newest first",
         parameters=[*PAGE_PARAMETERS, *MODEL_PARAMETERS, *PERIOD_PARAMETERS],
-        responses=OwnUsagePageSerializer,
+        responses=answers(OwnUsagePageSerializer, 400),
     )
     def get(self, request: Request) -> Response:
         """A page behind the last one is empty; `user_id` plays no part."""
@@ -57,7 +58,7 @@ class OwnStatsView(MeteringView):
         tags=[TAG],
         summary="Totals and series of my usage",
         parameters=[*PERIOD_PARAMETERS, *SERIES_PARAMETERS],
-        responses=TokenStatsSerializer,
+        responses=answers(TokenStatsSerializer, 400),
     )
     def get(self, request: Request) -> Response:
         """As `token-stats/`, of the caller alone."""

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agentcore_metering.adapters.django.api.schema import answers
 from agentcore_metering.adapters.django.api.serializers.policy import PolicySerializer
 from agentcore_metering.adapters.django.api.views.base import TAG, MeteringView, read_body
 from agentcore_metering.adapters.django.config.policy import change_policy, read_policy
@@ -16,13 +17,16 @@ __all__ = ["MeteringConfigView"]
 class MeteringConfigView(MeteringView):
     """How long usage is kept, and when the periodic work runs."""
 
-    @extend_schema(tags=[TAG], summary="Retention and schedules", responses=PolicySerializer)
+    @extend_schema(tags=[TAG], summary="Retention and schedules", responses=answers(PolicySerializer))
     def get(self, request: Request) -> Response:
         """The values in force."""
         return Response(PolicySerializer(read_policy()).data)
 
     @extend_schema(
-        tags=[TAG], summary="Change retention or schedules", request=PolicySerializer, responses=PolicySerializer
+        tags=[TAG],
+        summary="Change retention or schedules",
+        request=PolicySerializer,
+        responses=answers(PolicySerializer, 400, 415),
     )
     def patch(self, request: Request) -> Response:
         """All of the values sent are stored, or none."""

@@ -14,6 +14,7 @@ from rest_framework.throttling import BaseThrottle
 
 from agentcore_metering.adapters.django.api.event_stream import event_stream, failed_stream
 from agentcore_metering.adapters.django.api.limits import TestThrottle
+from agentcore_metering.adapters.django.api.schema import TRIAL_REFUSED, answers
 from agentcore_metering.adapters.django.api.serializers.trials import (
     TrialCallSerializer,
     TrialConfigSerializer,
@@ -51,7 +52,10 @@ class ConfigTestView(TrialView):
     """One short call by a configuration that need not be saved."""
 
     @extend_schema(
-        tags=[TAG], summary="Test a configuration", request=TrialConfigSerializer, responses=TrialResultSerializer
+        tags=[TAG],
+        summary="Test a configuration",
+        request=TrialConfigSerializer,
+        responses={**answers(TrialResultSerializer, 415, 429), 400: TRIAL_REFUSED},
     )
     def post(self, request: Request) -> Response:
         """200 in either case; a masked secret stands for the stored one of `config_uuid` or `config_id`."""
@@ -74,8 +78,9 @@ class TestCallView(TrialView):
         summary="Try a prompt",
         request=TrialCallSerializer,
         responses={
-            (200, "application/json"): TrialResultSerializer,
+            **answers(TrialResultSerializer, 415, 429),
             (200, "text/event-stream"): {"type": "string", "description": "Events `reasoning`, `content`, `done`."},
+            400: TRIAL_REFUSED,
         },
     )
     def post(self, request: Request) -> HttpResponseBase:

@@ -20,6 +20,8 @@ from agentcore_metering.adapters.django.api.schema import (
     PERIOD_PARAMETERS,
     USAGE_FILTER_PARAMETERS,
     USER_PARAMETER,
+    answers,
+    refused,
 )
 from agentcore_metering.adapters.django.api.serializers.usage import (
     UsageDetailSerializer,
@@ -52,10 +54,13 @@ class UsageListView(MeteringView):
         tags=[TAG],
         summary="Usage rows, newest first",
         parameters=[*PAGE_PARAMETERS, CURSOR_PARAMETER, *_FILTERS],
-        responses=PolymorphicProxySerializer(
-            component_name="UsageList",
-            serializers=[UsagePageSerializer, UsageWalkSerializer],
-            resource_type_field_name=None,
+        responses=answers(
+            PolymorphicProxySerializer(
+                component_name="UsageList",
+                serializers=[UsagePageSerializer, UsageWalkSerializer],
+                resource_type_field_name=None,
+            ),
+            400,
         ),
     )
     def get(self, request: Request) -> Response:
@@ -73,7 +78,7 @@ class UsageDetailView(MeteringView):
         tags=[TAG],
         operation_id="llm_usage_detail",  # the list has the name that would be made up for both
         summary="All of one usage row",
-        responses=UsageDetailSerializer,
+        responses=answers(UsageDetailSerializer, 404),
     )
     def get(self, request: Request, usage_id: UUID) -> Response:
         """With what its cost is made of, and every attempt of its call."""
@@ -91,19 +96,21 @@ class UsageExportView(MeteringView):
         summary="Usage rows as a file, oldest first",
         parameters=[*EXPORT_PARAMETERS, *_FILTERS],
         responses={
+            **refused(400),
             (HTTP_200_OK, "text/csv"): OpenApiTypes.STR,
             (HTTP_200_OK, "application/x-ndjson"): OpenApiTypes.STR,
         },
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Streamed, in constant memory. A parameter that is not known is refused, so that a misspelt filter selects nothing."""
-        params = request.query_params
-        filters = parse_usage_filter(params, is_strict=True, others=_EXPORT_OPTIONS)
-        name = params.get("format") or "csv"
+        query = request.query_params
+        filters = parse_usage_filter(query, is_strict=True, others=_EXPORT_OPTIONS)
+        name = query.get("format") or "csv"
         if name not in FORMATS:
-            raise InvalidField("format", f"{name[:64]!r} is not one of {', '.join(FORMATS)}.")
+            params = {"value": name[:64], "known": ", ".join(FORMATS)}
+            raise InvalidField("format", "%(value)r is not one of %(known)s.", params)
         file_format = FORMATS[name]
-        has_bom = params.get("bom") == "true" and file_format.is_csv
+        has_bom = query.get("bom") == "true" and file_format.is_csv
         return file_response(
             begin_export(filters, file_format, has_bom=has_bom).chunks,
             request._request,  # noqa: SLF001 - documented by DRF

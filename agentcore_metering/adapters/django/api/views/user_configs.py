@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.status import HTTP_204_NO_CONTENT
 
 from agentcore_metering.adapters.django.api.errors import Conflict, not_found
-from agentcore_metering.adapters.django.api.schema import USER_PARAMETER
+from agentcore_metering.adapters.django.api.schema import USER_PARAMETER, answers
 from agentcore_metering.adapters.django.api.serializers.configs import (
     ConfigSerializer,
     ConfigWriteSerializer,
@@ -34,7 +35,10 @@ class UserConfigsView(MeteringView):
     """Configurations that belong to users."""
 
     @extend_schema(
-        tags=[TAG], summary="Users' configurations", parameters=[USER_PARAMETER], responses=ConfigSerializer(many=True)
+        tags=[TAG],
+        summary="Users' configurations",
+        parameters=[USER_PARAMETER],
+        responses=answers(ConfigSerializer(many=True), 400),
     )
     def get(self, request: Request) -> Response:
         """Of any model type."""
@@ -45,7 +49,7 @@ class UserConfigsView(MeteringView):
 class UserConfigDetailView(MeteringView):
     """The configuration of one user for language models."""
 
-    @extend_schema(summary="A user's configuration", responses=ConfigSerializer)
+    @extend_schema(summary="A user's configuration", responses=answers(ConfigSerializer, 404, 409))
     def get(self, request: Request, user_id: UUID | int) -> Response:
         """404 where the user has none."""
         row = _only_one(_find_user(user_id))
@@ -53,7 +57,11 @@ class UserConfigDetailView(MeteringView):
             raise not_found("No LLM config for this user. Use PUT to create.")
         return Response(show(row))
 
-    @extend_schema(summary="Set a user's configuration", request=ConfigWriteSerializer, responses=ConfigSerializer)
+    @extend_schema(
+        summary="Set a user's configuration",
+        request=ConfigWriteSerializer,
+        responses=answers(ConfigSerializer, 400, 404, 409, 415),
+    )
     def put(self, request: Request, user_id: UUID | int) -> Response:
         """Made where the user has none, else changed: what is absent gets its default, `config` is merged."""
         user = _find_user(user_id)
@@ -61,7 +69,7 @@ class UserConfigDetailView(MeteringView):
         change = read_body(ConfigWriteSerializer, request).to_change()
         return Response(show(create_config(change, user) if row is None else update_config(row, change)))
 
-    @extend_schema(summary="Delete a user's configurations", responses={204: None})
+    @extend_schema(summary="Delete a user's configurations", responses=answers(None, 404, status=204))
     def delete(self, request: Request, user_id: UUID | int) -> Response:
         """All of them, of any model type."""
         deleted, _by_model = _rows_of(_find_user(user_id)).delete()
@@ -87,5 +95,5 @@ def _only_one(user: Any) -> LLMConfig | None:
     )
     found = list(rows[:2])
     if len(found) > 1:
-        raise Conflict("Multiple user LLM configs exist for this user; use llm-config/<uuid>/ to choose one.")
+        raise Conflict(gettext("Multiple user LLM configs exist for this user; use llm-config/<uuid>/ to choose one."))
     return found[0] if found else None
