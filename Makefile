@@ -6,7 +6,7 @@ STAMP_DEMO := $(VENV)/.installed-demo
 STAMP_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog overhead check clean
+.PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog overhead stats-scale check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -57,6 +57,9 @@ backlog: $(STAMP_DEV) ## a hundred thousand calls without a database, and how fa
 
 overhead: $(STAMP_DEV) ## what metering adds to a call, beside bare LiteLLM in the same process
 	@$(BIN)/python -W ignore -m benchmarks.overhead $(ARGS)
+
+stats-scale: $(STAMP_DEV) ## how long the figures take over a million rows (ARGS="--rows 10000000", ARGS=--sqlite)
+	@$(BIN)/python -m benchmarks.stats_scale $(ARGS)
 
 check: lint types imports migrations test ## everything that needs no services
 

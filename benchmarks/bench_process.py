@@ -11,28 +11,47 @@ from pathlib import Path
 
 from benchmarks.postgres import Cluster, running_cluster
 
-__all__ = ["describe_machine", "django_on_postgres", "quantile", "verdict"]
+__all__ = ["describe_machine", "django_on_postgres", "django_on_sqlite", "quantile", "verdict"]
 
 
 @contextmanager
 def django_on_postgres() -> Iterator[tuple[Cluster, Path]]:
     """A started PostgreSQL with the tables in it, and an empty directory. Django is set up in this process: once, therefore."""
-    with running_cluster() as cluster, tempfile.TemporaryDirectory(prefix="metering-bench-") as directory:
-        os.environ |= {
-            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-            "DATABASE_URL": cluster.url,
-            "SPOOL_DIR": f"{directory}/spool",
-        }
-        import django
-        from django.core.management import call_command
-        from django.db import connections
+    with (
+        running_cluster() as cluster,
+        tempfile.TemporaryDirectory(prefix="metering-bench-") as directory,
+        _django_on(cluster.url, directory),
+    ):
+        yield cluster, Path(directory)
 
-        django.setup()
-        call_command("migrate", verbosity=0)
-        try:
-            yield cluster, Path(directory)
-        finally:
-            connections.close_all()
+
+@contextmanager
+def django_on_sqlite() -> Iterator[Path]:
+    """The same on a file of SQLite in that directory."""
+    with (
+        tempfile.TemporaryDirectory(prefix="metering-bench-") as directory,
+        _django_on(f"sqlite:///{directory}/usage.sqlite3", directory),
+    ):
+        yield Path(directory)
+
+
+@contextmanager
+def _django_on(url: str, directory: str) -> Iterator[None]:
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+        "DATABASE_URL": url,
+        "SPOOL_DIR": f"{directory}/spool",
+    }
+    import django
+    from django.core.management import call_command
+    from django.db import connections
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    try:
+        yield
+    finally:
+        connections.close_all()
 
 
 def describe_machine() -> str:

@@ -339,3 +339,17 @@ def test_host_with_uuid_users_migrates_forwards_and_backwards() -> None:
     finished = subprocess.run([sys.executable, "-c", UUID_HOST], capture_output=True, text=True, check=False)
 
     assert finished.returncode == 0, finished.stderr
+
+
+def test_indexes_of_older_code_return_on_the_way_back(migrate: Migrate) -> None:
+    older = {"llm_tracker_model_534b34_idx", "llm_tracker_total_t_f8ac69_idx", "llm_tracker_success_3cd796_idx"}
+
+    def indexes() -> set[str]:
+        with connection.cursor() as cursor:
+            return set(connection.introspection.get_constraints(cursor, LLMUsage._meta.db_table))
+
+    assert not older & indexes()
+
+    migrate("0106_prices_and_cost_changes")
+
+    assert older <= indexes()

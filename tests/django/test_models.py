@@ -32,9 +32,7 @@ def user() -> Any:
             "llm_tracker_usage",
             {
                 "llm_tracker_user_id_5800dd_idx",
-                "llm_tracker_model_534b34_idx",
-                "llm_tracker_total_t_f8ac69_idx",
-                "llm_tracker_success_3cd796_idx",
+                "llm_tracker_usage_failed_idx",
                 "llm_tracker_created_60798a_idx",
                 "llm_tracker_usage_call_idx",
                 "llm_tracker_usage_trace_idx",

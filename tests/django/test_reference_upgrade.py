@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django import LLMTracker
 from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
+from agentcore_metering.adapters.django.sql_views import VERSIONS
 from example.stub_provider import StubProvider, directive
 from tests.django import reference_database
 from tests.django.api.urls import LLM_CONFIG, LLM_USAGE
@@ -34,6 +35,9 @@ def drop_everything() -> None:
     """Our tables and our history, whichever of them there are: quicker than the way back through every migration."""
     tables = [model._meta.db_table for model in reversed(list(apps.get_app_config(APP).get_models()))]
     with connection.cursor() as cursor:
+        for views in VERSIONS.values():
+            for name, _select in reversed(views):
+                cursor.execute(f"DROP VIEW IF EXISTS {name}")
         there = set(connection.introspection.table_names(cursor))
         for table in [name for name in tables if name in there]:
             cursor.execute(f"DROP TABLE {table}")

@@ -378,6 +378,9 @@ class MeteringSettings:
     PROMETHEUS_URL = Setting[str | None](None, _ADDRESS)
     """Address of Prometheus, or of an engine with its query API, that `metering_reconcile` compares the rows with."""
 
+    ROLLUP_INTERVAL_S = Setting(60.0, _SECONDS)
+    """Seconds between two refreshes of the rollups by a process that writes rows; 0: it leaves them to the task and the command."""
+
     INLINE_WAIT_S = Setting(1.0, _SECONDS)
     """Seconds that a call waits for its own row where rows are written inline."""
 

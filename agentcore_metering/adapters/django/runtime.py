@@ -17,6 +17,7 @@ from agentcore_metering.adapters.django.outbound import OutboundGuard
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
 from agentcore_metering.adapters.django.persistence.reads import let_reads_wait_for
+from agentcore_metering.adapters.django.rollups.background import RollupKeeper
 from agentcore_metering.core import dropped
 from agentcore_metering.core.clock import SystemClock
 from agentcore_metering.core.errors import EndpointRefused
@@ -146,7 +147,7 @@ os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 def _compose() -> Metering:
     operator_prices = OperatorPrices()
-    sink = make_sink()
+    sink = make_sink(RollupKeeper(metering_settings.DATABASE_ALIAS))
     let_reads_wait_for(sink)
     _observe_side_channel_once()
     services = CallServices(

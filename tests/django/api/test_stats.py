@@ -68,10 +68,10 @@ def test_stats_of_too_many_buckets_name_granularity_and_range(
     assert "start_date, end_date" in text
 
 
-def test_stats_take_four_queries(api: APIClient, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_stats_take_two_queries(api: APIClient, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     make_usage()
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(2):
         api.get(TOKEN_STATS, DAY)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -9,13 +11,12 @@ from hypothesis import strategies as st
 from agentcore_metering.adapters.django.stats.buckets import (
     EVER,
     MAX_BUCKETS,
+    Calendar,
     Granularity,
     Period,
-    bucket_name,
-    floor,
     period_buckets,
 )
-from agentcore_metering.adapters.django.stats.params import parse_period
+from agentcore_metering.adapters.django.stats.params import parse_period, parse_stats_query
 from agentcore_metering.core.errors import InvalidField
 
 DAY, MONTH, YEAR = Granularity.DAY, Granularity.MONTH, Granularity.YEAR
@@ -26,9 +27,10 @@ def period(start: str, end: str) -> Period:
 
 
 def names(granularity: Granularity, start: str, end: str) -> list[str]:
-    buckets = period_buckets(granularity, period(start, end))
+    calendar = Calendar(granularity)
+    buckets = period_buckets(calendar, period(start, end))
     assert buckets is not None
-    return [bucket_name(granularity, bucket) for bucket in buckets]
+    return [calendar.name(bucket) for bucket in buckets]
 
 
 @pytest.mark.parametrize(
@@ -63,13 +65,13 @@ def test_buckets_cover_the_calendar_days_as_written(
     "open_period", [EVER, Period(start=datetime(2026, 1, 1, tzinfo=UTC)), Period(end=datetime(2026, 1, 1, tzinfo=UTC))]
 )
 def test_buckets_of_an_open_period_are_unknown(open_period: Period) -> None:
-    assert period_buckets(DAY, open_period) is None
+    assert period_buckets(Calendar(DAY), open_period) is None
 
 
 def test_buckets_up_to_the_limit_are_given() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
 
-    assert len(period_buckets(DAY, Period(start, start + timedelta(hours=MAX_BUCKETS))) or ()) == MAX_BUCKETS
+    assert len(period_buckets(Calendar(DAY), Period(start, start + timedelta(hours=MAX_BUCKETS))) or ()) == MAX_BUCKETS
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_buckets_past_the_limit_are_refused_with_granularity_and_range(granulari
     with pytest.raises(
         InvalidField, match=r"granularity=.* has \d+ buckets, more than 2000; .*start_date, end_date"
     ) as caught:
-        period_buckets(granularity, period("2000-01-01", end))
+        period_buckets(Calendar(granularity), period("2000-01-01", end))
 
     assert caught.value.field == "granularity"
 
@@ -95,10 +97,74 @@ def test_buckets_are_consecutive_and_hold_both_ends(
 ) -> None:
     start = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=days, minutes=minutes)
     end = start + timedelta(hours=hours)
-    buckets = period_buckets(granularity, Period(start, end, start.date(), (end - timedelta(microseconds=1)).date()))
+    floor = Calendar(granularity).floor
+    buckets = period_buckets(
+        Calendar(granularity), Period(start, end, start.date(), (end - timedelta(microseconds=1)).date())
+    )
 
     assert buckets is not None
-    assert buckets[0] == floor(granularity, start)
-    assert buckets[-1] == floor(granularity, end - timedelta(microseconds=1))
+    assert buckets[0] == floor(start)
+    assert buckets[-1] == floor(end - timedelta(microseconds=1))
     # The moment before a bucket lies in the one before it.
-    assert [floor(granularity, bucket - timedelta(microseconds=1)) for bucket in buckets[1:]] == list(buckets[:-1])
+    assert [floor(bucket - timedelta(microseconds=1)) for bucket in buckets[1:]] == list(buckets[:-1])
+
+
+ZONES = ["UTC", "Asia/Kathmandu", "America/St_Johns", "Asia/Shanghai", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Casablanca"]  # fmt: skip
+
+
+@given(
+    granularity=st.sampled_from(Granularity),
+    zone=st.sampled_from(ZONES).map(ZoneInfo),
+    start=st.timedeltas(timedelta(0), timedelta(days=11_000)).map(
+        lambda since: datetime(2005, 1, 1, tzinfo=UTC) + since
+    ),
+    hours=st.integers(1, 1500),
+)
+def test_buckets_of_a_zone_part_the_time_without_gap(
+    granularity: Granularity, zone: ZoneInfo, start: datetime, hours: int
+) -> None:
+    calendar = Calendar(granularity, zone)
+    end = start + timedelta(hours=hours)
+    buckets = period_buckets(calendar, Period(start, end))
+
+    assert buckets is not None
+    assert buckets[0] <= start < calendar.following(buckets[0])
+    assert buckets[-1] < end <= calendar.following(buckets[-1])
+    assert [calendar.following(bucket) for bucket in buckets[:-1]] == list(buckets[1:])
+    assert all(one < other for one, other in pairwise(buckets))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("America/St_Johns", date(2026, 3, 8), 23),
+        ("America/St_Johns", date(2026, 11, 1), 25),
+        ("Asia/Kathmandu", date(2026, 3, 8), 24),
+        ("Europe/Berlin", date(2026, 3, 29), 23),
+        ("Europe/Berlin", date(2026, 10, 25), 25),
+    ],
+)
+def test_day_on_which_the_clocks_change_has_as_many_hours_as_it_lasts(zone: str, day: date, hours: int) -> None:
+    params = {"start_date": day.isoformat(), "end_date": day.isoformat(), "granularity": "day", "tz": zone}
+    query = parse_stats_query(params)
+
+    buckets = period_buckets(Calendar(DAY, query.zone), query.period)
+
+    assert len(buckets or ()) == hours
+
+
+@pytest.mark.parametrize(
+    ("zone", "granularity", "expected"),
+    [
+        ("Asia/Kathmandu", DAY, "2026-02-21T00:00:00+05:45"),
+        ("Asia/Kathmandu", MONTH, "2026-02-21"),
+        ("America/St_Johns", YEAR, "2026-02-01T00:00:00-03:30"),
+    ],
+)
+def test_bucket_of_a_zone_is_named_by_its_own_clock(zone: str, granularity: Granularity, expected: str) -> None:
+    calendar = Calendar(granularity, ZoneInfo(zone))
+    query = parse_stats_query({"start_date": "2026-02-21", "end_date": "2026-02-21", "tz": zone})
+
+    [first, *_] = period_buckets(calendar, query.period) or ()
+
+    assert calendar.name(first) == expected

@@ -113,3 +113,18 @@ def test_parameter_that_is_impossible_is_named(params: dict[str, str], field: st
             parse(params)
 
         assert caught.value.field == field
+
+
+@pytest.mark.parametrize("name", ["Nowhere/Land", "../etc/passwd", "/etc/passwd", "x" * 500, "Asia", "Asia/"])
+def test_unknown_time_zone_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        parse_stats_query({"tz": name})
+
+    assert caught.value.field == "tz"
+
+
+def test_dates_without_an_offset_are_in_the_time_zone() -> None:
+    query = parse_stats_query({"tz": "Asia/Kathmandu", "start_date": "2026-02-21", "end_date": "2026-02-21"})
+
+    assert query.period.start == datetime(2026, 2, 20, 18, 15, tzinfo=UTC)
+    assert query.period.end == datetime(2026, 2, 21, 18, 15, tzinfo=UTC)

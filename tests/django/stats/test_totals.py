@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcore_metering.adapters.django.stats import parse_stats_query, token_stats
-from agentcore_metering.adapters.django.stats.totals import NOTHING, CurrencyTotal, Totals, grouped_totals, select_rows
+from agentcore_metering.adapters.django.stats.cube import CubeQuery, cube_rows
+from agentcore_metering.adapters.django.stats.totals import NOTHING, CurrencyTotal, Totals
 from tests.django.factories import NOON, make_usage, make_user
 
 
@@ -198,7 +199,7 @@ def test_latency_ends_with_the_attempt_and_is_never_negative() -> None:
     make_usage(started_at=NOON - 99 * second, status="failed", success=False)
     make_usage(started_at=None)
 
-    [(_, totals)] = grouped_totals(select_rows(parse_stats_query({}).period), ["model"], has_latency=True)
+    [(_, _, totals)] = cube_rows(CubeQuery(("model",)), "default")
 
     assert (totals.timed_calls, totals.timed_duration, totals.timed_tokens) == (3, 6 * second, 15)
 
@@ -207,7 +208,8 @@ _TOTALS = st.builds(
     Totals,
     calls=st.integers(0, 9),
     prompt_tokens=st.integers(0, 2**40),
-    timed_duration=st.timedeltas(timedelta(0), timedelta(days=1)),
+    timed_us=st.integers(0, 10**12),
+    latencies=st.lists(st.integers(0, 9), min_size=26, max_size=26).map(tuple),
     costs=st.lists(
         st.builds(
             CurrencyTotal,

@@ -43,6 +43,9 @@ SERIES_PARAMETERS = (
     OpenApiParameter(
         "use_series", str, enum=["1", "true", "yes"], description="Also the series of each model; takes both dates."
     ),
+    OpenApiParameter(
+        "tz", str, description="IANA time zone of dates without an offset and of the series; UTC when absent."
+    ),
 )
 PAGE_PARAMETERS = (
     OpenApiParameter("page", int, description="1 for the first."),

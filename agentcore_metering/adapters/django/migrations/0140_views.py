@@ -8,6 +8,6 @@ from agentcore_metering.adapters.django.sql_views import CreateViews
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agentcore_metering", "0111_seal_plain_secrets")]
+    dependencies = [("agentcore_metering", "0132_rollup_triggers")]
 
     operations = [CreateViews(version=1)]

@@ -1,4 +1,4 @@
-"""The tables: usage rows (the truth), their aggregated series (a cache), configurations, their trail, settings of the app, and prices."""
+"""The tables: usage rows (the truth), sums over them (caches), configurations, their trail, settings of the app, and prices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,31 @@ from agentcore_metering.adapters.django.models.cost_change import LLMCostChange
 from agentcore_metering.adapters.django.models.llm_config import LLMConfig
 from agentcore_metering.adapters.django.models.metering_config import MeteringConfig
 from agentcore_metering.adapters.django.models.price import LLMPrice
+from agentcore_metering.adapters.django.models.rollup import (
+    ConfigRollup,
+    DetailRollup,
+    NodeRollup,
+    RollupCoverage,
+    RollupMark,
+    UsageRollup,
+    UserRollup,
+)
 from agentcore_metering.adapters.django.models.series import LLMUsageSeries
 from agentcore_metering.adapters.django.models.usage import LLMUsage
 
-__all__ = ["LLMConfig", "LLMConfigChange", "LLMCostChange", "LLMPrice", "LLMUsage", "LLMUsageSeries", "MeteringConfig"]
+__all__ = [
+    "ConfigRollup",
+    "DetailRollup",
+    "LLMConfig",
+    "LLMConfigChange",
+    "LLMCostChange",
+    "LLMPrice",
+    "LLMUsage",
+    "LLMUsageSeries",
+    "MeteringConfig",
+    "NodeRollup",
+    "RollupCoverage",
+    "RollupMark",
+    "UsageRollup",
+    "UserRollup",
+]

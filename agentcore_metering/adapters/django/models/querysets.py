@@ -32,6 +32,12 @@ def set_read_hook(hook: ReadHook | None) -> None:
     _before_read = hook
 
 
+def wait_for_writes(alias: str) -> None:
+    """What every query on usage rows does first; for those who read them by SQL of their own."""
+    if _before_read is not None:
+        _before_read(alias)
+
+
 class UsageQuerySet(models.QuerySet["LLMUsage"]):
     """Queries on usage rows. A process that has rows on their way waits for them first, so it reads what it has written."""
 
@@ -76,8 +82,7 @@ class UsageQuerySet(models.QuerySet["LLMUsage"]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def _wait_for_writes(self) -> None:
-        if _before_read is not None:
-            _before_read(self.db)
+        wait_for_writes(self.db)
 
     def between(self, start: datetime | None, end: datetime | None) -> Self:
         """Rows with `start` <= created_at < `end`; None leaves that side open."""

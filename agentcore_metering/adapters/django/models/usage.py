@@ -25,6 +25,8 @@ class LLMUsage(models.Model):
         AUTH_USER_MODEL,
         verbose_name=_("user"),
         on_delete=models.SET_NULL,
+        # The index with the time serves it too.
+        db_index=False,
         null=True,
         blank=True,
         # A user who is deleted, or not yet committed by the caller's transaction, must not cost us the row.
@@ -45,7 +47,7 @@ class LLMUsage(models.Model):
     provider = models.CharField(
         _("provider"), max_length=100, null=True, blank=True, help_text=_("For example: azure_openai.")
     )
-    model = models.CharField(_("model"), max_length=200, db_index=True, help_text=_("As LiteLLM was given it."))
+    model = models.CharField(_("model"), max_length=200, help_text=_("As LiteLLM was given it."))
     request_model = models.CharField(
         _("requested model"), max_length=200, null=True, blank=True, help_text=_("Without LiteLLM's provider prefix.")
     )
@@ -69,9 +71,7 @@ class LLMUsage(models.Model):
     status = models.CharField(
         _("status"), max_length=20, null=True, blank=True, help_text=_("succeeded, failed, cancelled or interrupted.")
     )
-    success = models.BooleanField(
-        _("success"), default=True, db_index=True, help_text=_("Whether the caller got an answer.")
-    )
+    success = models.BooleanField(_("success"), default=True, help_text=_("Whether the caller got an answer."))
     error = models.TextField(_("error"), null=True, blank=True, help_text=_("Why it failed, without secrets."))
     error_type = models.CharField(
         _("error type"), max_length=255, null=True, blank=True, help_text=_("The exception's class, or a code of ours.")
@@ -96,7 +96,7 @@ class LLMUsage(models.Model):
 
     prompt_tokens = models.IntegerField(_("input tokens"), default=0, help_text=_("Cached tokens included."))
     completion_tokens = models.IntegerField(_("output tokens"), default=0, help_text=_("Reasoning tokens included."))
-    total_tokens = models.IntegerField(_("tokens"), default=0, db_index=True, help_text=_("Input plus output."))
+    total_tokens = models.IntegerField(_("tokens"), default=0, help_text=_("Input plus output."))
     cached_tokens = models.IntegerField(
         _("cache read tokens"), default=0, help_text=_("Input tokens read from a cache.")
     )
@@ -135,7 +135,6 @@ class LLMUsage(models.Model):
         max_length=10,
         blank=True,
         default=DEFAULT_COST_CURRENCY,
-        db_index=True,
         help_text=_("ISO 4217 code."),
     )
     cost_source = models.CharField(
@@ -158,22 +157,19 @@ class LLMUsage(models.Model):
         _("prices"), null=True, blank=True, help_text=_("The unit prices that the cost was calculated from.")
     )
 
-    is_streaming = models.BooleanField(
-        _("streamed"), default=False, db_index=True, help_text=_("Whether the answer came in chunks.")
-    )
+    is_streaming = models.BooleanField(_("streamed"), default=False, help_text=_("Whether the answer came in chunks."))
     started_at = models.DateTimeField(
         _("started"),
         null=True,
         blank=True,
-        db_index=True,
         help_text=_("When the request was sent, by the caller's clock."),
     )
     first_chunk_at = models.DateTimeField(
-        _("first chunk"), null=True, blank=True, db_index=True, help_text=_("When the first text of a stream came.")
+        _("first chunk"), null=True, blank=True, help_text=_("When the first text of a stream came.")
     )
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, help_text=_("When the attempt was over."))
     created_at = models.DateTimeField(
-        _("created"), default=timezone.now, db_index=True, help_text=_("When the attempt was over; what reports go by.")
+        _("created"), default=timezone.now, help_text=_("When the attempt was over; what reports go by.")
     )
     recorded_at = models.DateTimeField(
         _("recorded"),
@@ -210,10 +206,9 @@ class LLMUsage(models.Model):
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["user", "-created_at"], name="llm_tracker_user_id_5800dd_idx"),
-            models.Index(fields=["model", "-created_at"], name="llm_tracker_model_534b34_idx"),
-            models.Index(fields=["total_tokens", "-created_at"], name="llm_tracker_total_t_f8ac69_idx"),
-            models.Index(fields=["success", "-created_at"], name="llm_tracker_success_3cd796_idx"),
             models.Index(fields=["created_at"], name="llm_tracker_created_60798a_idx"),
+            # The failed ones are few, and nearly all that is looked for by success.
+            models.Index(fields=["created_at"], name="llm_tracker_usage_failed_idx", condition=models.Q(success=False)),
             models.Index(
                 fields=["call_id"], name="llm_tracker_usage_call_idx", condition=models.Q(call_id__isnull=False)
             ),

@@ -5,7 +5,7 @@ Owns how Django's errors are told apart: a database that is away, or a record th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,14 +67,15 @@ class JournalSink:
         max_bytes: int = MAX_BYTES,
         sync_mode: SyncMode = SyncMode.INTERVAL,
         has_threads: bool = True,
+        after_write: Callable[[], None] | None = None,
     ) -> None:
         """Side effects: none before the first record, except that the process delivers what is left when it exits.
 
         `max_bytes` is for the segments of all processes in `directory`; past it, records wait in memory. Without threads this process
-        delivers nothing.
+        delivers nothing. `after_write` is called after each batch, in the thread that has committed it; it must not raise.
         """
         journal = Journal(directory, max_bytes=max_bytes, sync_mode=sync_mode)
-        self.writer = Writer(journal, DjangoRowStore(alias), has_threads=has_threads)
+        self.writer = Writer(journal, DjangoRowStore(alias, after_write), has_threads=has_threads)
 
     def attempt_started(self, start: AttemptStart) -> None:
         """Put the start down: should the process die now, its row will say so."""
@@ -120,8 +121,9 @@ class JournalSink:
 class DjangoRowStore:
     """`RowStore` over the usage table of one database, on the connection of the thread that calls it."""
 
-    def __init__(self, alias: str) -> None:
+    def __init__(self, alias: str, after_write: Callable[[], None] | None = None) -> None:
         self._alias = alias
+        self._after_write = after_write
 
     def write(self, records: Sequence[AttemptRecord]) -> None:
         """Commit the rows of all records, or of none. Raises StoreUnavailable or RowsRejected."""
@@ -134,6 +136,9 @@ class DjangoRowStore:
                 raise RowsRejected(f"{type(exc).__name__}: {exc}") from exc
             self.release()
             raise StoreUnavailable(f"database {self._alias!r}: {type(exc).__name__}: {exc}") from exc
+        # Last, so that nothing in it makes rows count as refused that are committed.
+        if self._after_write is not None:
+            self._after_write()
 
     def repair(self, record: AttemptRecord) -> AttemptRecord:
         """The record without what databases are known to refuse."""

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from django.core import mail
@@ -24,8 +25,8 @@ logger = logging.getLogger(__name__)
 Sink = InlineSink | JournalSink
 
 
-def make_sink() -> Sink:
-    """The sink that the settings of this moment ask for."""
+def make_sink(after_write: Callable[[], None] | None = None) -> Sink:
+    """The sink that the settings of this moment ask for. `after_write`: see `JournalSink`; inline, nobody has time for it."""
     if writes_inline():
         return InlineSink()
     has_threads = not is_uwsgi_without_threads()
@@ -38,6 +39,7 @@ def make_sink() -> Sink:
         max_bytes=metering_settings.SPOOL_MAX_BYTES,
         sync_mode=SyncMode(metering_settings.SPOOL_SYNC),
         has_threads=has_threads,
+        after_write=after_write,
     )
 
 

@@ -1,37 +1,31 @@
-"""The calendar of a series: which buckets a period has, how they are named, and the SQL that puts a row into one.
+"""The calendar of a series: which buckets a period has in a time zone, where each begins, and how it is named.
 
-Pure bucket maths in UTC, whatever time zone is active. What is summed up in a bucket is left to `totals`.
+Pure. What is summed up in a bucket is left to `cube`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any
-
-from django.db.models import DateTimeField, F, Value
-from django.db.models.functions import Greatest, Least, TruncDay, TruncHour, TruncMonth
 
 from agentcore_metering.core.errors import InvalidField
 
 __all__ = [
     "EVER",
     "MAX_BUCKETS",
+    "Calendar",
     "Granularity",
     "Period",
-    "bucket_name",
-    "bucket_of",
     "period_between",
     "period_buckets",
-    "require_few",
 ]
 
 MAX_BUCKETS = 2_000
 """Buckets of one series: 83 days of hours, five years of days."""
 
-_RESOLUTION = timedelta(microseconds=1)
+RESOLUTION = timedelta(microseconds=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
@@ -60,6 +54,80 @@ class Period:
 EVER = Period()
 
 
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The buckets of a granularity in a time zone. Moments go in and come out in UTC."""
+
+    granularity: Granularity
+    zone: tzinfo = UTC
+
+    def floor(self, moment: datetime) -> datetime:
+        """The first moment of the bucket that `moment` lies in."""
+        local = moment.astimezone(self.zone)
+        if self.granularity is Granularity.DAY:
+            # Backwards in real time: an hour that the clocks show twice is two hours.
+            return moment.astimezone(UTC) - timedelta(
+                minutes=local.minute, seconds=local.second, microseconds=local.microsecond
+            )
+        return self._midnight(local.date())
+
+    def following(self, bucket: datetime) -> datetime:
+        """The first moment of the bucket after `bucket`."""
+        local = bucket.astimezone(self.zone)
+        if self.granularity is Granularity.DAY:
+            later = bucket + _HOUR
+            # Clocks that are put on or back by half an hour make one longer.
+            past = later.astimezone(self.zone).minute
+            return later + timedelta(minutes=60 - past) if past else later
+        if self.granularity is Granularity.MONTH:
+            return self._midnight(local.date() + _DAY)
+        years, month = divmod(local.month, 12)
+        return self._midnight(local.date().replace(year=local.year + years, month=month + 1))
+
+    def name(self, bucket: datetime) -> str:
+        """How JSON names a bucket: its day, or else its first moment."""
+        local = bucket.astimezone(self.zone)
+        return local.date().isoformat() if self.granularity is Granularity.MONTH else local.isoformat()
+
+    def between(self, first: datetime, last: datetime) -> tuple[datetime, ...]:
+        """The buckets from `first` to the one that begins no later than `last`.
+
+        Raises:
+            InvalidField: there would be more than `MAX_BUCKETS`.
+        """
+        self._require_few(self._count(first, last))
+        return tuple(self._walk(first, last))
+
+    def _walk(self, first: datetime, last: datetime) -> Iterator[datetime]:
+        while first <= last:
+            yield first
+            try:
+                first = self.following(first)
+            except (OverflowError, ValueError):  # the year 10000
+                return
+
+    def _midnight(self, day: date) -> datetime:
+        day = day.replace(day=1) if self.granularity is Granularity.YEAR else day
+        # A midnight that the clocks skip is the moment at which they do.
+        return datetime.combine(day, time.min, self.zone).astimezone(UTC)
+
+    def _count(self, first: datetime, last: datetime) -> int:
+        if self.granularity is Granularity.YEAR:
+            one, other = first.astimezone(self.zone), last.astimezone(self.zone)
+            return (other.year - one.year) * 12 + other.month - one.month + 1
+        if self.granularity is Granularity.DAY:
+            return (last - first) // _HOUR + 1
+        return (last.astimezone(self.zone).date() - first.astimezone(self.zone).date()).days + 1
+
+    def _require_few(self, count: int) -> None:
+        if count > MAX_BUCKETS:
+            raise InvalidField(
+                "granularity",
+                f"granularity={self.granularity} over this range has {count} buckets, more than {MAX_BUCKETS}; "
+                "use a coarser granularity, or a shorter range (start_date, end_date).",
+            )
+
+
 def period_between(start: datetime | None, end: datetime | None) -> Period:
     """The period from `start` to `end`, aware times in any zone, both inclusive; None leaves a side open.
 
@@ -68,100 +136,37 @@ def period_between(start: datetime | None, end: datetime | None) -> Period:
     """
     return Period(
         start=start.astimezone(UTC) if start else None,
-        end=end.astimezone(UTC) + _RESOLUTION if end else None,
+        end=end.astimezone(UTC) + RESOLUTION if end else None,
         first_day=start.date() if start else None,
         last_day=end.date() if end else None,
     )
 
 
-def period_buckets(granularity: Granularity, period: Period) -> tuple[datetime, ...] | None:
+def period_buckets(calendar: Calendar, period: Period) -> tuple[datetime, ...] | None:
     """The first moment of each bucket, UTC, in order; None for a period that is open.
 
-    Days and months run from the calendar day of the start to that of the end as they were written, so a year that ends in
+    In UTC, days and months run from the calendar day of the start to that of the end as they were written, so a year that ends in
     Los Angeles has twelve months too.
 
     Raises:
-        InvalidField: there would be more than `MAX_BUCKETS`.
+        InvalidField: there would be more than `MAX_BUCKETS`, or one before the year 1.
     """
     if period.start is None or period.end is None:
         return None
-    first, last = _ends(granularity, period.start, period.end - _RESOLUTION, period)
-    require_few(granularity, _count(granularity, first, last))
-    return tuple(_walk(granularity, first, last))
+    try:
+        return calendar.between(*_ends(calendar, period.start, period.end - RESOLUTION, period))
+    except OverflowError:
+        raise InvalidField("start_date", "This date is out of range.") from None
 
 
-def require_few(granularity: Granularity, count: int) -> None:
-    """Raise InvalidField where a series would have more than `MAX_BUCKETS` buckets."""
-    if count > MAX_BUCKETS:
-        raise InvalidField(
-            "granularity",
-            f"granularity={granularity} over this range has {count} buckets, more than {MAX_BUCKETS}; "
-            "use a coarser granularity, or a shorter range (start_date, end_date).",
-        )
-
-
-def bucket_of(granularity: Granularity, period: Period, buckets: Sequence[datetime] | None) -> Any:
-    """The SQL expression for the bucket of a row, in UTC.
-
-    A row that is in the period but outside of its calendar days counts in the first or the last bucket: nothing of the total is lost.
-    """
-    moment: Any = F("created_at")
-    if buckets and period.start is not None and period.start < buckets[0]:
-        moment = Greatest(moment, _value(buckets[0]))
-    if buckets and period.end is not None and floor(granularity, period.end - _RESOLUTION) > buckets[-1]:
-        moment = Least(moment, _value(buckets[-1]))
-    return _TRUNCATIONS[granularity](moment, tzinfo=UTC)
-
-
-def bucket_name(granularity: Granularity, bucket: datetime) -> str:
-    """How JSON names a bucket: its day, or else its first moment."""
-    return bucket.date().isoformat() if granularity is Granularity.MONTH else bucket.isoformat()
-
-
-def floor(granularity: Granularity, moment: datetime) -> datetime:
-    """The first moment of the bucket that a UTC `moment` lies in."""
-    hour = moment.replace(minute=0, second=0, microsecond=0)
-    if granularity is Granularity.DAY:
-        return hour
-    day = hour.replace(hour=0)
-    return day if granularity is Granularity.MONTH else day.replace(day=1)
-
-
-_TRUNCATIONS: dict[Granularity, type[TruncHour | TruncDay | TruncMonth]] = {
-    Granularity.DAY: TruncHour,
-    Granularity.MONTH: TruncDay,
-    Granularity.YEAR: TruncMonth,
-}
-
-
-def _ends(
-    granularity: Granularity, start: datetime, last_moment: datetime, period: Period
-) -> tuple[datetime, datetime]:
+def _ends(calendar: Calendar, start: datetime, last_moment: datetime, period: Period) -> tuple[datetime, datetime]:
     first_day, last_day = period.first_day, period.last_day
+    is_written = calendar.zone is UTC and calendar.granularity is not Granularity.DAY
     # Where the two offsets differ, the days as written may even run backwards.
-    if granularity is Granularity.DAY or first_day is None or last_day is None or first_day > last_day:
-        return floor(granularity, start), floor(granularity, last_moment)
-    return floor(granularity, _midnight(first_day)), floor(granularity, _midnight(last_day))
+    if not is_written or first_day is None or last_day is None or first_day > last_day:
+        return calendar.floor(start), calendar.floor(last_moment)
+    return calendar.floor(_utc_midnight(first_day)), calendar.floor(_utc_midnight(last_day))
 
 
-def _count(granularity: Granularity, first: datetime, last: datetime) -> int:
-    if granularity is Granularity.YEAR:
-        return (last.year - first.year) * 12 + last.month - first.month + 1
-    return (last - first) // (_HOUR if granularity is Granularity.DAY else _DAY) + 1
-
-
-def _walk(granularity: Granularity, first: datetime, last: datetime) -> Iterator[datetime]:
-    for index in range(_count(granularity, first, last)):
-        if granularity is Granularity.YEAR:
-            years, month = divmod(first.month - 1 + index, 12)
-            yield first.replace(year=first.year + years, month=month + 1)
-        else:
-            yield first + index * (_HOUR if granularity is Granularity.DAY else _DAY)
-
-
-def _midnight(day: date) -> datetime:
+def _utc_midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
-
-
-def _value(moment: datetime) -> Value:
-    return Value(moment, output_field=DateTimeField())

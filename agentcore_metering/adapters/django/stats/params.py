@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agentcore_metering.adapters.django.config.users import parse_user_pk
 from agentcore_metering.adapters.django.stats.buckets import EVER, Granularity, Period, period_between
@@ -20,6 +21,7 @@ __all__ = [
     "UnsupportedGranularity",
     "parse_period",
     "parse_stats_query",
+    "parse_zone",
 ]
 
 TRUE_TEXTS = frozenset({"1", "true", "yes"})
@@ -47,15 +49,18 @@ class StatsQuery:
     """None: no series."""
     has_series_by_model: bool = False
     """Whether a series of each model is wanted; takes a granularity and both dates."""
+    zone: tzinfo = UTC
+    """Whose hours, days and months the series has."""
 
 
 def parse_stats_query(params: Mapping[str, str]) -> StatsQuery:
     """The query of `token-stats/`; an empty parameter counts as absent.
 
     Raises:
-        InvalidField: a date, `user_id` or `granularity` is not what it should be.
+        InvalidField: a date, `user_id`, `granularity` or `tz` is not what it should be.
     """
-    period = parse_period(params)
+    zone = parse_zone(params)
+    period = parse_period(params, zone)
     granularity = _granularity(_text(params, "granularity"))
     is_closed = period.start is not None and period.end is not None
     return StatsQuery(
@@ -63,17 +68,33 @@ def parse_stats_query(params: Mapping[str, str]) -> StatsQuery:
         user_pk=_user_pk(params),
         granularity=granularity,
         has_series_by_model=params.get("use_series", "") in TRUE_TEXTS and granularity is not None and is_closed,
+        zone=zone,
     )
 
 
-def parse_period(params: Mapping[str, str]) -> Period:
-    """From `start_date` to `end_date`, both inclusive: ISO 8601 dates or times; UTC where no offset is given.
+def parse_zone(params: Mapping[str, str]) -> tzinfo:
+    """The time zone that `tz` names, UTC where it is absent.
+
+    Raises:
+        InvalidField: there is none of this name.
+    """
+    name = _text(params, "tz")
+    if name is None or name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a directory, or one too long for a file
+        raise InvalidField("tz", f"{name[:64]!r} is no IANA time zone such as Asia/Kathmandu.") from None
+
+
+def parse_period(params: Mapping[str, str], zone: tzinfo = UTC) -> Period:
+    """From `start_date` to `end_date`, both inclusive: ISO 8601 dates or times; in `zone` where no offset is given.
 
     Raises:
         InvalidField: one cannot be read, or the end is earlier than the start.
     """
-    start = _moment(params, "start_date")
-    end = _moment(params, "end_date")
+    start = _moment(params, "start_date", zone)
+    end = _moment(params, "end_date", zone)
     try:
         period = period_between(start, end)
     except OverflowError:
@@ -83,7 +104,7 @@ def parse_period(params: Mapping[str, str]) -> Period:
     return period
 
 
-def _moment(params: Mapping[str, str], name: str) -> datetime | None:
+def _moment(params: Mapping[str, str], name: str, zone: tzinfo) -> datetime | None:
     """The time in a parameter with its own offset; a date alone is its first, or as `end_date` its last, microsecond."""
     text = _text(params, name)
     if text is None:
@@ -91,13 +112,13 @@ def _moment(params: Mapping[str, str], name: str) -> datetime | None:
     try:
         day = _date(text)
         if day is not None:
-            return datetime.combine(day, time.max if name == "end_date" else time.min, UTC)
+            return datetime.combine(day, time.max if name == "end_date" else time.min, zone)
         # A plus sign that was not percent-encoded comes as a space; after the T no other space can be meant.
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
         expected = "a date (2026-02-21) or a time (2026-02-21T03:00:00Z)"
         raise InvalidField(name, f"{text[:64]!r} is not {expected}.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _date(text: str) -> date | None:

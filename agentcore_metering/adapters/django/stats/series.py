@@ -1,33 +1,23 @@
 """The document of `token-stats/`: one grouping of the rows, added up for the summary, for each model and for each bucket.
 
-Everything but the numbers of logical calls comes from one SQL statement, so its parts agree while rows arrive.
+All of it comes from one SQL statement, so its parts agree while rows arrive.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import reduce
-from operator import add
 from typing import Any, NamedTuple
 
-from agentcore_metering.adapters.django.models.querysets import UsageQuerySet
+from django.db.models import Max, Min
+
+from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.stats import shapes
-from agentcore_metering.adapters.django.stats.buckets import (
-    Granularity,
-    bucket_name,
-    bucket_of,
-    period_buckets,
-    require_few,
-)
+from agentcore_metering.adapters.django.stats.buckets import Calendar, Period, period_buckets
+from agentcore_metering.adapters.django.stats.cube import CubeQuery, cube_rows
 from agentcore_metering.adapters.django.stats.params import StatsQuery
-from agentcore_metering.adapters.django.stats.totals import (
-    NOTHING,
-    Totals,
-    count_logical_calls,
-    grouped_totals,
-    select_rows,
-)
+from agentcore_metering.adapters.django.stats.totals import NOTHING, Totals, select_rows, sum_of
 from agentcore_metering.core.errors import InvalidField
 
 __all__ = ["token_stats"]
@@ -36,6 +26,8 @@ MAX_GROUPS = 100_000
 """Buckets times models times currencies that are read from the database."""
 MAX_MODEL_ITEMS = 20_000
 """Items of `series_by_model`, some 10 MB of JSON."""
+PLANS = 5
+"""How often the buckets of an open period are looked for anew because a row came outside of them."""
 
 
 class Cell(NamedTuple):
@@ -52,64 +44,87 @@ def token_stats(query: StatsQuery) -> dict[str, Any]:
     Raises:
         InvalidField: the series would be too long.
     """
-    rows = select_rows(query.period, query.user_pk)
     if query.granularity is None:
-        return {**_overview(rows, _cells(rows, query)), "series": None, "expected_buckets": None}
-    granularity = query.granularity
-    buckets = period_buckets(granularity, query.period)
-    rows = rows.annotate(bucket=bucket_of(granularity, query.period, buckets))
-    cells = _cells(rows, query)
-    document = _overview(rows, cells)
-    document["series"] = {"granularity": granularity.value, "items": _series(rows, cells, granularity, buckets)}
-    document["expected_buckets"] = buckets and [bucket_name(granularity, bucket) for bucket in buckets]
+        return {**_overview(_cells(query, None)), "series": None, "expected_buckets": None}
+    calendar = Calendar(query.granularity, query.zone)
+    buckets = period_buckets(calendar, query.period)
+    cells = _cells_of_open_period(query, calendar) if buckets is None else _cells(query, buckets)
+    document = _overview(cells)
+    document["series"] = {"granularity": query.granularity.value, "items": _series(cells, calendar, buckets)}
+    document["expected_buckets"] = buckets and [calendar.name(bucket) for bucket in buckets]
     if query.has_series_by_model:
-        document["series_by_model"] = _series_by_model(cells, granularity)
+        document["series_by_model"] = _series_by_model(cells, calendar)
     return document
 
 
-def _cells(rows: UsageQuerySet, query: StatsQuery) -> list[Cell]:
-    if query.granularity is None:
-        return [Cell(None, model, totals) for (model,), totals in grouped_totals(rows, ["model"])]
-    keys = ["bucket", "model"]
-    groups = grouped_totals(rows, keys, has_latency=query.has_series_by_model, limit=MAX_GROUPS + 1)
-    if len(groups) > MAX_GROUPS:
+def _cells(query: StatsQuery, buckets: Sequence[datetime] | None) -> list[Cell]:
+    """The groups of rows. One in the period but outside of its buckets counts in the first or the last: nothing is lost."""
+    return _placed_cells(query, buckets or (None,), tuple(buckets[1:]) if buckets else ())
+
+
+def _cells_of_open_period(query: StatsQuery, calendar: Calendar) -> list[Cell]:
+    """The groups of the buckets that rows lie in. A row may come outside of all that were just found: then these are looked for again."""
+    for _ in range(PLANS):
+        try:
+            buckets = _buckets_with_rows(query, calendar)
+            if buckets is None:
+                return []
+            edges = (*buckets, calendar.following(buckets[-1]))
+        except InvalidField:
+            raise
+        except (OverflowError, ValueError):
+            raise InvalidField("tz", "There are rows at the ends of time; give start_date and end_date.") from None
+        cells = _placed_cells(query, (None, *buckets, None), edges)
+        if all(cell.bucket is not None for cell in cells):
+            return cells
+    raise InvalidField("granularity", "Rows keep coming in new buckets; give start_date and end_date.")
+
+
+def _placed_cells(query: StatsQuery, labels: Sequence[datetime | None], edges: tuple[datetime, ...]) -> list[Cell]:
+    cube_query = CubeQuery(
+        dimensions=("model",),
+        period=query.period,
+        edges=edges,
+        filters={} if query.user_pk is None else {"user_id": [query.user_pk]},
+        has_histograms=True,
+        limit=MAX_GROUPS + 1,
+    )
+    rows = cube_rows(cube_query, metering_settings.DATABASE_ALIAS)
+    if len(rows) > MAX_GROUPS:
         raise InvalidField(
             "granularity", f"This range has more than {MAX_GROUPS} groups of bucket and model; shorten it."
         )
-    return [Cell(bucket, model, totals) for (bucket, model), totals in groups]
+    return [Cell(labels[row.place], row.keys[0], row.totals) for row in rows]
 
 
-def _overview(rows: UsageQuerySet, cells: Sequence[Cell]) -> dict[str, Any]:
+def _buckets_with_rows(query: StatsQuery, calendar: Calendar) -> tuple[datetime, ...] | None:
+    """All buckets from the first row's to the last row's; None where there are no rows."""
+    rows = select_rows(Period(query.period.start, query.period.end), query.user_pk)
+    ends = rows.aggregate(first=Min("created_at"), last=Max("created_at"))
+    if ends["first"] is None:
+        return None
+    return calendar.between(calendar.floor(ends["first"]), calendar.floor(ends["last"]))
+
+
+def _overview(cells: Sequence[Cell]) -> dict[str, Any]:
     by_model = _added(cells, lambda cell: cell.model)
-    logical_calls = count_logical_calls(rows)[None]
-    logical_calls_by_model = count_logical_calls(rows, "model")
     ranked = sorted(by_model.items(), key=lambda item: (-item[1].all_tokens, item[0]))
     return {
-        "summary": shapes.totals_with_calls(reduce(add, by_model.values(), NOTHING), logical_calls),
-        "by_model": [
-            {"model": model, **shapes.totals_with_calls(totals, logical_calls_by_model.get(model, 0))}
-            for model, totals in ranked
-        ],
+        "summary": shapes.overview_totals(sum_of(by_model.values())),
+        "by_model": [{"model": model, **shapes.overview_totals(totals)} for model, totals in ranked],
     }
 
 
-def _series(
-    rows: UsageQuerySet, cells: Sequence[Cell], granularity: Granularity, buckets: Sequence[datetime] | None
-) -> list[dict[str, Any]]:
+def _series(cells: Sequence[Cell], calendar: Calendar, buckets: Sequence[datetime] | None) -> list[dict[str, Any]]:
     """Each bucket of a closed period, or the ones that have rows."""
     by_bucket = _added(cells, lambda cell: cell.bucket)
-    require_few(granularity, len(by_bucket))
-    logical_calls = count_logical_calls(rows, "bucket")
     return [
-        {
-            "bucket": bucket_name(granularity, bucket),
-            **shapes.totals_with_calls(by_bucket.get(bucket, NOTHING), logical_calls.get(bucket, 0)),
-        }
+        {"bucket": calendar.name(bucket), **shapes.overview_totals(by_bucket.get(bucket, NOTHING))}
         for bucket in buckets or sorted(by_bucket)
     ]
 
 
-def _series_by_model(cells: Sequence[Cell], granularity: Granularity) -> list[dict[str, Any]]:
+def _series_by_model(cells: Sequence[Cell], calendar: Calendar) -> list[dict[str, Any]]:
     by_both = _added(cells, lambda cell: (cell.bucket, cell.model))
     if len(by_both) > MAX_MODEL_ITEMS:
         raise InvalidField(
@@ -118,15 +133,13 @@ def _series_by_model(cells: Sequence[Cell], granularity: Granularity) -> list[di
             "use a coarser granularity, a shorter range (start_date, end_date), or leave use_series out.",
         )
     return [
-        {"bucket": bucket_name(granularity, bucket), "model": model, **shapes.model_totals(by_both[bucket, model])}
+        {"bucket": calendar.name(bucket), "model": model, **shapes.model_totals(by_both[bucket, model])}
         for bucket, model in sorted(by_both)
     ]
 
 
 def _added(cells: Iterable[Cell], key_of: Callable[[Cell], Any]) -> dict[Any, Totals]:
-    sums: dict[Any, Totals] = {}
+    parts: dict[Any, list[Totals]] = defaultdict(list)
     for cell in cells:
-        key = key_of(cell)
-        known = sums.get(key)
-        sums[key] = cell.totals if known is None else known + cell.totals
-    return sums
+        parts[key_of(cell)].append(cell.totals)
+    return {key: sum_of(totals) for key, totals in parts.items()}

@@ -9,12 +9,15 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from agentcore_metering.adapters.django.stats.percentiles import percentile_s
 from agentcore_metering.adapters.django.stats.totals import CurrencyTotal, Totals
 
-__all__ = ["exact_text", "model_totals", "number", "rate", "seconds", "totals_with_calls"]
+__all__ = ["exact_text", "model_totals", "number", "overview_totals", "rate", "seconds"]
+
+_PERCENTILES = (("50", 0.5), ("95", 0.95), ("99", 0.99))
 
 
-def totals_with_calls(totals: Totals, logical_calls: int) -> dict[str, Any]:
+def overview_totals(totals: Totals) -> dict[str, Any]:
     """Sums of the summary, of a model, or of a bucket. `total_cost` is one currency's figure, `costs` has all of them."""
     main_cost = totals.main_cost
     return {
@@ -26,8 +29,10 @@ def totals_with_calls(totals: Totals, logical_calls: int) -> dict[str, Any]:
         "successful_calls": totals.succeeded_calls,
         "failed_calls": totals.failed_calls,
         "cancelled_calls": totals.cancelled_calls,
-        "logical_calls": logical_calls,
+        "logical_calls": totals.logical_calls,
+        "streamed_calls": totals.streams,
         **_pricing(totals),
+        **_speed(totals),
     }
 
 
@@ -37,9 +42,7 @@ def model_totals(totals: Totals) -> dict[str, Any]:
     return {
         "call_count": totals.calls,
         "success_count": totals.succeeded_calls,
-        "avg_e2e_latency_sec": _average_s(totals.timed_duration, totals.timed_calls),
-        "avg_ttft_sec": _average_s(totals.first_chunk_delay, totals.streamed_calls),
-        "avg_output_tps": rate(totals.timed_tokens, totals.timed_duration),
+        **_speed(totals),
         **_tokens(totals),
         "total_cost": number(main_cost.amount) if totals.costs else None,
         "cost_currency": main_cost.currency,
@@ -67,6 +70,18 @@ def rate(tokens: int, span: timedelta) -> float | None:
     """Tokens per second at 2 places; None over no time."""
     span_s = seconds(span)
     return round(tokens / span_s, 2) if span_s else None
+
+
+def _speed(totals: Totals) -> dict[str, Any]:
+    """Of succeeded rows, in seconds; None where there are none."""
+    return {
+        "avg_e2e_latency_sec": _average_s(totals.timed_duration, totals.timed_calls),
+        **{f"p{name}_e2e_latency_sec": percentile_s(totals.latencies, share) for name, share in _PERCENTILES},
+        "avg_ttft_sec": _average_s(totals.first_chunk_delay, totals.first_chunk_calls),
+        **{f"p{name}_ttft_sec": percentile_s(totals.first_chunk_delays, share) for name, share in _PERCENTILES},
+        "avg_output_tps": rate(totals.timed_tokens, totals.timed_duration),
+        "cache_hit_share": round(totals.cached_tokens / totals.prompt_tokens, 4) if totals.prompt_tokens else None,
+    }
 
 
 def _average_s(total: timedelta, count: int) -> float | None:

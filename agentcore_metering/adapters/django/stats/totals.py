@@ -1,38 +1,27 @@
-"""Rows -> sums: the SQL aggregates, the value that holds them, and how two of them are added.
+"""The value that holds sums over rows, how two of them are added, and what follows from one alone. Where sums come from is `cube`'s.
 
-Unpriced means that a row's `cost` is NULL; a known zero is priced. Amounts of different currencies are never added. Which groups are
-asked for is `series`, how they read in JSON is `shapes`.
+Unpriced means that a row's `cost` is NULL; a known zero is priced. Amounts of different currencies are never added. How they read in
+JSON is `shapes`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from decimal import Context, Decimal
+from operator import attrgetter
 from typing import Any
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, Sum, Value
-from django.db.models.functions import Coalesce, Greatest
-
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.fields import ExactSum
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.models.querysets import UsageQuerySet
 from agentcore_metering.adapters.django.stats.buckets import Period
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
-from agentcore_metering.core.types import Status
 
-__all__ = ["NOTHING", "CurrencyTotal", "Totals", "count_logical_calls", "grouped_totals", "select_rows"]
-
-# A row of code that knows the older schema has no status; there `success` decides.
-SUCCEEDED = Q(status=Status.SUCCEEDED.value) | Q(status__isnull=True, success=True)
-CANCELLED = Q(status=Status.CANCELLED.value)
-TIMED = SUCCEEDED & Q(started_at__isnull=False)
-STREAMED = TIMED & Q(is_streaming=True, first_chunk_at__isnull=False)
+__all__ = ["NOTHING", "CurrencyTotal", "Totals", "currency_total", "select_rows", "sum_of"]
 
 _EXACT = Context(prec=80)
-_NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +38,11 @@ class Totals:
     """Sums over rows. Each row is one attempt, and counts as succeeded, cancelled or failed."""
 
     calls: int = 0
+    logical_calls: int = 0
+    """First attempts: each call is counted once, where it began."""
     succeeded_calls: int = 0
     cancelled_calls: int = 0
+    streams: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     all_tokens: int = 0
@@ -61,10 +53,13 @@ class Totals:
     """Succeeded rows whose start is known; those that the latency is averaged over."""
     timed_tokens: int = 0
     """Their completion tokens."""
-    timed_duration: timedelta = _NO_TIME
-    streamed_calls: int = 0
+    timed_us: int = 0
+    first_chunk_calls: int = 0
     """Those of them that streamed and had a first chunk."""
-    first_chunk_delay: timedelta = _NO_TIME
+    first_chunk_us: int = 0
+    latencies: tuple[int, ...] = ()
+    """Timed rows by the bounds of `percentiles`; empty where they were not asked for, or there are none."""
+    first_chunk_delays: tuple[int, ...] = ()
     costs: tuple[CurrencyTotal, ...] = ()
     """By currency, in alphabetical order; only currencies that have a priced row."""
 
@@ -85,14 +80,37 @@ class Totals:
             return CurrencyTotal(DEFAULT_COST_CURRENCY, Decimal(0), 0)
         return min(self.costs, key=lambda cost: (-cost.priced_calls, cost.currency))
 
+    @property
+    def timed_duration(self) -> timedelta:
+        """How long the timed rows took together."""
+        return timedelta(microseconds=self.timed_us)
+
+    @property
+    def first_chunk_delay(self) -> timedelta:
+        """How long their first chunks took together."""
+        return timedelta(microseconds=self.first_chunk_us)
+
     def __add__(self, other: Totals) -> Totals:
-        sums = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
-        return Totals(**sums, costs=_add_costs((*self.costs, *other.costs)))
+        return sum_of((self, other))
 
 
-_ADDED = tuple(field.name for field in fields(Totals) if field.name != "costs")
+_ADDED = tuple(field.name for field in fields(Totals) if field.name not in ("latencies", "first_chunk_delays", "costs"))
+_numbers_of = attrgetter(*_ADDED)
 
 NOTHING = Totals()
+
+
+def sum_of(parts: Collection[Totals]) -> Totals:
+    """All of them together; `NOTHING` of none."""
+    if not parts:
+        return NOTHING
+    numbers = map(sum, zip(*map(_numbers_of, parts), strict=True))
+    return Totals(
+        **dict(zip(_ADDED, numbers, strict=True)),
+        latencies=_add_histograms([part.latencies for part in parts if part.latencies]),
+        first_chunk_delays=_add_histograms([part.first_chunk_delays for part in parts if part.first_chunk_delays]),
+        costs=_add_costs(cost for part in parts for cost in part.costs),
+    )
 
 
 def select_rows(period: Period, user_pk: Any = None) -> UsageQuerySet:
@@ -101,71 +119,14 @@ def select_rows(period: Period, user_pk: Any = None) -> UsageQuerySet:
     return rows if user_pk is None else rows.for_user(user_pk)
 
 
-def grouped_totals(
-    rows: UsageQuerySet, keys: Sequence[str], *, has_latency: bool = False, limit: int | None = None
-) -> list[tuple[tuple[Any, ...], Totals]]:
-    """The totals of each group of `keys`; one query. A group comes once for each currency in it: add them.
-
-    With a `limit`, at most that many.
-    """
-    aggregates = {**_SUMS, **_LATENCY_SUMS} if has_latency else _SUMS
-    groups = rows.values(*keys, "cost_currency").annotate(**aggregates).order_by()
-    return [(tuple(group[key] for key in keys), _totals(group)) for group in groups[:limit]]
+def currency_total(stored_currency: str, pico_units: int, priced_calls: int) -> CurrencyTotal:
+    """The cost of rows whose currency is spelled as stored; `pico_units` of 1e-12."""
+    currency = stored_currency.strip().upper() or DEFAULT_COST_CURRENCY
+    return CurrencyTotal(currency, Decimal(pico_units).scaleb(-12, context=_EXACT), priced_calls)
 
 
-def count_logical_calls(rows: UsageQuerySet, key: str | None = None) -> dict[Any, int]:
-    """Calls, whose attempts are rows, by the value of `key`; without one, under None. One query.
-
-    A row without a call id is a call of its own. A call whose attempts lie in two groups counts in both.
-    """
-    if key is None:
-        return {None: rows.aggregate(logical=_LOGICAL_CALLS)["logical"]}
-    return {group[key]: group["logical"] for group in rows.values(key).annotate(logical=_LOGICAL_CALLS).order_by()}
-
-
-_LOGICAL_CALLS = Count("call_id", distinct=True) + Count("pk", filter=Q(call_id__isnull=True))
-
-
-def _span(until: Any) -> Any:
-    """The time from a row's start, never negative: two clocks may disagree."""
-    span = ExpressionWrapper(until - F("started_at"), output_field=DurationField())
-    return Greatest(span, Value(_NO_TIME, output_field=DurationField()))
-
-
-_SUMS: dict[str, Any] = {
-    "sum_calls": Count("pk"),
-    "sum_succeeded_calls": Count("pk", filter=SUCCEEDED),
-    "sum_cancelled_calls": Count("pk", filter=CANCELLED),
-    "sum_prompt_tokens": Sum("prompt_tokens"),
-    "sum_completion_tokens": Sum("completion_tokens"),
-    "sum_all_tokens": Sum("total_tokens"),
-    "sum_cached_tokens": Sum("cached_tokens"),
-    "sum_cache_write_tokens": Sum("cache_write_tokens"),
-    "sum_reasoning_tokens": Sum("reasoning_tokens"),
-    "cost_amount": ExactSum("cost"),
-    "cost_calls": Count("cost"),
-}
-
-_LATENCY_SUMS: dict[str, Any] = {
-    "sum_timed_calls": Count("pk", filter=TIMED),
-    "sum_timed_tokens": Sum("completion_tokens", filter=TIMED),
-    "sum_timed_duration": Sum(_span(Coalesce(F("ended_at"), F("created_at"))), filter=TIMED),
-    "sum_streamed_calls": Count("pk", filter=STREAMED),
-    "sum_first_chunk_delay": Sum(_span(F("first_chunk_at")), filter=STREAMED),
-}
-
-
-def _totals(group: dict[str, Any]) -> Totals:
-    # A sum over no rows is NULL: the field's own default stands.
-    sums = {name: group[f"sum_{name}"] for name in _ADDED if group.get(f"sum_{name}") is not None}
-    if not group["cost_calls"]:
-        return Totals(**sums)
-    cost = CurrencyTotal(_currency(group["cost_currency"]), group["cost_amount"], group["cost_calls"])
-    return Totals(**sums, costs=(cost,))
-
-
-def _currency(stored: str) -> str:
-    return stored.strip().upper() or DEFAULT_COST_CURRENCY
+def _add_histograms(histograms: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return histograms[0] if len(histograms) == 1 else tuple(map(sum, zip(*histograms, strict=True)))
 
 
 def _add_costs(costs: Iterable[CurrencyTotal]) -> tuple[CurrencyTotal, ...]:

@@ -20,7 +20,24 @@ class CurrencyTotalSerializer(serializers.Serializer[Any]):
     priced_calls = serializers.IntegerField()
 
 
-class SumsSerializer(serializers.Serializer[Any]):
+class SpeedSerializer(serializers.Serializer[Any]):
+    """How fast succeeded rows were; null where there are none. Percentiles are from histograms whose bounds are 1.41 apart."""
+
+    avg_e2e_latency_sec = serializers.FloatField(allow_null=True)
+    p50_e2e_latency_sec = serializers.FloatField(allow_null=True)
+    p95_e2e_latency_sec = serializers.FloatField(allow_null=True)
+    p99_e2e_latency_sec = serializers.FloatField(allow_null=True)
+    avg_ttft_sec = serializers.FloatField(allow_null=True)
+    p50_ttft_sec = serializers.FloatField(allow_null=True, help_text="Time to the first chunk, of streams.")
+    p95_ttft_sec = serializers.FloatField(allow_null=True)
+    p99_ttft_sec = serializers.FloatField(allow_null=True)
+    avg_output_tps = serializers.FloatField(allow_null=True, help_text="All completion tokens by all seconds.")
+    cache_hit_share = serializers.FloatField(
+        allow_null=True, help_text="Cached tokens by all prompt tokens, 0 to 1, of all rows."
+    )
+
+
+class SumsSerializer(SpeedSerializer):
     """What all levels have."""
 
     total_prompt_tokens = serializers.IntegerField()
@@ -44,7 +61,10 @@ class TotalsSerializer(SumsSerializer):
     successful_calls = serializers.IntegerField()
     failed_calls = serializers.IntegerField()
     cancelled_calls = serializers.IntegerField()
-    logical_calls = serializers.IntegerField(help_text="Calls, however many requests each of them took.")
+    logical_calls = serializers.IntegerField(
+        help_text="Calls, however many requests each of them took; counted where the first of these is."
+    )
+    streamed_calls = serializers.IntegerField()
 
 
 class ModelTotalsSerializer(TotalsSerializer):
@@ -56,7 +76,7 @@ class ModelTotalsSerializer(TotalsSerializer):
 class BucketTotalsSerializer(TotalsSerializer):
     """Sums of one bucket."""
 
-    bucket = serializers.CharField(help_text="Its first moment, or the day, in UTC.")
+    bucket = serializers.CharField(help_text="Its first moment, or the day, in UTC or in `tz`.")
 
 
 class SeriesSerializer(serializers.Serializer[Any]):
@@ -73,9 +93,6 @@ class ModelBucketSerializer(SumsSerializer):
     model = serializers.CharField()
     call_count = serializers.IntegerField()
     success_count = serializers.IntegerField()
-    avg_e2e_latency_sec = serializers.FloatField(allow_null=True)
-    avg_ttft_sec = serializers.FloatField(allow_null=True)
-    avg_output_tps = serializers.FloatField(allow_null=True, help_text="All completion tokens by all seconds.")
     total_cost = serializers.FloatField(allow_null=True)
     cost_currency = serializers.CharField()
 

@@ -26,5 +26,5 @@ class TokenStatsView(MeteringView):
         responses=TokenStatsSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Every figure is computed from the usage rows, in UTC, with the currencies kept apart."""
+        """Every figure is exactly that of the usage rows of this moment, with the currencies kept apart."""
         return Response(token_stats(parse_stats_query(request.query_params)))
