@@ -16,7 +16,7 @@ from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.rollups.keeping import kept_buckets
 from agentcore_metering.adapters.django.stats import shapes
 from agentcore_metering.adapters.django.stats.buckets import Calendar, Period, period_buckets
-from agentcore_metering.adapters.django.stats.cube import CubeQuery, cube_rows
+from agentcore_metering.adapters.django.stats.cube import CubeQuery, TooManyGroups, cube_rows
 from agentcore_metering.adapters.django.stats.params import StatsQuery
 from agentcore_metering.adapters.django.stats.totals import NOTHING, Totals, select_rows, sum_of
 from agentcore_metering.core.errors import InvalidField
@@ -88,13 +88,14 @@ def _placed_cells(query: StatsQuery, labels: Sequence[datetime | None], edges: t
         edges=edges,
         filters={} if query.user_pk is None else {"user_id": [query.user_pk]},
         has_histograms=True,
-        limit=MAX_GROUPS + 1,
+        limit=MAX_GROUPS,
     )
-    rows = cube_rows(cube_query, metering_settings.DATABASE_ALIAS)
-    if len(rows) > MAX_GROUPS:
+    try:
+        rows = cube_rows(cube_query, metering_settings.DATABASE_ALIAS)
+    except TooManyGroups:
         raise InvalidField(
             "granularity", f"This range has more than {MAX_GROUPS} groups of bucket and model; shorten it."
-        )
+        ) from None
     return [Cell(labels[row.place], row.keys[0], row.totals) for row in rows]
 
 
