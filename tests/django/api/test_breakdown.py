@@ -25,9 +25,9 @@ from tests.django.factories import make_usage, make_user
 
 pytestmark = pytest.mark.django_db
 
-PERIOD = {"start_date": "2026-02-11", "end_date": "2026-02-20"}
-START, END = datetime(2026, 2, 11, tzinfo=UTC), datetime(2026, 2, 21, tzinfo=UTC)
-REFRESHED = datetime(2026, 2, 19, 5, 30, tzinfo=UTC)
+PERIOD = {"start_date": "2026-02-27", "end_date": "2026-03-02"}
+START, END = datetime(2026, 2, 27, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC)
+REFRESHED = datetime(2026, 3, 2, 5, 30, tzinfo=UTC)
 
 # What each dimension is in SQL of its own, over the rows.
 SQL = {
@@ -48,10 +48,10 @@ CONFIGS = [None, UUID(int=1), UUID(int=2)]
 
 @pytest.fixture
 def rows(db: None) -> None:
-    """Random rows of 30 days, most of them summed up, and some written to since."""
+    """Random rows of 10 days, most of them summed up, and some written to since."""
     chance = random.Random(4711)
     users = [None, make_user("alice"), make_user("bob")]
-    for number in range(150):
+    for number in range(120):
         status = chance.choice([None, "succeeded", "failed", "cancelled"])
         make_usage(
             model=chance.choice(["gpt", "claude", "qwen"]),
@@ -68,7 +68,7 @@ def rows(db: None) -> None:
             success=status != "failed",
             error_type=chance.choice([None, "RateLimitError", "Timeout"]),
             total_tokens=number,
-            created_at=END - timedelta(minutes=chance.randrange(30 * 24 * 60)),
+            created_at=END - timedelta(minutes=chance.randrange(10 * 24 * 60)),
         )
     refresh(connection.alias, now=REFRESHED)
     LLMUsage.objects.filter(total_tokens__lt=10).update(node_name="changed")
@@ -161,21 +161,21 @@ def test_buckets_of_time_have_the_rows_between_two_of_their_edges(
 def test_bucket_is_compared_with_the_one_as_long_before(api: APIClient) -> None:
     make_usage(created_at=START + timedelta(days=3, hours=1))
     for _ in range(2):
-        make_usage(created_at=START - timedelta(days=7) + timedelta(hours=1))
+        make_usage(created_at=START - timedelta(days=1) + timedelta(hours=1))
 
     body = get(api, **PERIOD, group_by="day", compare="previous")
 
     (row,) = body["rows"]
-    assert (row["keys"]["day"], row["total_calls"], row["previous"]["total_calls"]) == ("2026-02-14", 1, 2)
-    assert body["previous_period"] == {"start": "2026-02-01T00:00:00+00:00", "end": "2026-02-11T00:00:00+00:00"}
+    assert (row["keys"]["day"], row["total_calls"], row["previous"]["total_calls"]) == ("2026-03-02", 1, 2)
+    assert body["previous_period"] == {"start": "2026-02-23T00:00:00+00:00", "end": "2026-02-27T00:00:00+00:00"}
 
 
 def test_days_as_written_far_from_utc_are_compared_too(api: APIClient, rows: None) -> None:
-    far = {"start_date": "2026-02-11T23:00:00-08:00", "end_date": "2026-02-20T23:00:00-08:00"}
+    far = {"start_date": "2026-02-27T23:00:00-08:00", "end_date": "2026-03-02T23:00:00-08:00"}
 
     body = get(api, **far, group_by="day", compare="previous")
 
-    start, end = datetime(2026, 2, 12, 7, tzinfo=UTC), datetime(2026, 2, 21, 7, 0, 0, 1, tzinfo=UTC)
+    start, end = datetime(2026, 2, 28, 7, tzinfo=UTC), datetime(2026, 3, 3, 7, 0, 0, 1, tzinfo=UTC)
     assert sums_of(body["total"]) == raw((), start, end)[()]
     assert sums_of(body["total"]["previous"]) == raw((), start - (end - start), start)[()]
 

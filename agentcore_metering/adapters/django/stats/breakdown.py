@@ -86,7 +86,9 @@ def usage_breakdown(query: BreakdownQuery) -> dict[str, Any]:
 
 
 def _time_of(query: BreakdownQuery) -> _Time:
-    period, labels, edges = query.period, ("",), ()
+    period = query.period
+    labels: tuple[str, ...] = ("",)
+    edges: tuple[datetime, ...] = ()
     if query.granularity is not None:
         calendar = Calendar(query.granularity, query.zone)
         buckets = _buckets(calendar, period)
