@@ -1,5 +1,7 @@
 """Deleting what is older than the policy keeps: rows of usage and of the older aggregated series, a batch at a time.
 
+Rows that are summed up go by whole days, once their sums are kept: figures outlive rows.
+
 By the ORM, because rows of the host's own apps may point at usage rows and Django alone knows what becomes of those. When it runs is
 left to tasks and commands.
 """
@@ -19,6 +21,7 @@ from django.utils import timezone
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.policy import read_policy
 from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
+from agentcore_metering.adapters.django.rollups.keeping import drop_marks, has_sums, keep_sums
 
 __all__ = ["DEFAULT_BATCH_SIZE", "RetentionResult", "apply_retention"]
 
@@ -65,9 +68,10 @@ def apply_retention(
         logger.warning("Nothing is deleted: retention_days is %s, but must be above 0", days)
         return RetentionResult(cutoff, days, skipped="invalid_retention_days")
     ends_s = None if budget_s is None else monotonic_s() + budget_s
+    usage_cutoff, is_summed_up = _usage_cutoff(cutoff, now or timezone.now(), budget_s)
     deleted: dict[str, int] = {}
     for name, batches in (
-        ("usage", _batches(LLMUsage.objects.all(), "created_at", cutoff, batch_size)),
+        ("usage", _batches(LLMUsage.objects.all(), "created_at", usage_cutoff, batch_size)),
         ("series", _batches(LLMUsageSeries.objects.all(), "bucket", cutoff, batch_size)),
     ):
         deleted[name] = 0
@@ -75,7 +79,19 @@ def apply_retention(
             deleted[name] += count
             if ends_s is not None and monotonic_s() >= ends_s:
                 return RetentionResult(cutoff, days, deleted["usage"], deleted.get("series", 0), is_complete=False)
-    return RetentionResult(cutoff, days, deleted["usage"], deleted["series"])
+    return RetentionResult(cutoff, days, deleted["usage"], deleted["series"], is_complete=is_summed_up)
+
+
+def _usage_cutoff(cutoff: datetime, now: datetime, budget_s: float | None) -> tuple[datetime, bool]:
+    """From before when rows go, and whether that is all of them; nothing goes before it is summed up."""
+    alias = metering_settings.DATABASE_ALIAS
+    if not has_sums(alias):
+        return cutoff, True
+    kept_until = keep_sums(alias, cutoff, now=now, budget_s=budget_s)
+    is_complete = cutoff - kept_until < timedelta(days=1)
+    if not is_complete:
+        logger.warning("Rows from %s to %s are not summed up yet; a later run deletes them", kept_until, cutoff)
+    return min(cutoff, kept_until), is_complete
 
 
 def _batches(everything: models.QuerySet[Any], column: str, cutoff: datetime, batch_size: int) -> Iterator[int]:
@@ -92,4 +108,5 @@ def _batches(everything: models.QuerySet[Any], column: str, cutoff: datetime, ba
         since = found[-1][1]
         with transaction.atomic(using=alias):
             _all, by_model = rows.filter(pk__in=[pk for pk, _at in found]).order_by().delete()
+            drop_marks(alias)
         yield by_model.get(everything.model._meta.label, 0)

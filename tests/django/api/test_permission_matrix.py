@@ -31,6 +31,7 @@ MATRIX: dict[tuple[str, str], tuple[str, str]] = {
     (ADMIN, "health"): (VIEW, "get"),
     (ADMIN, "users"): (VIEW, "get"),
     (ADMIN, "token-stats"): (VIEW, "get"),
+    (ADMIN, "usage-breakdown"): (VIEW, "get"),
     (ADMIN, "llm-usage"): (VIEW, "get"),
     (ADMIN, "llm-usage-export"): (VIEW, "get"),
     (ADMIN, "llm-usage-detail"): (VIEW, "get"),

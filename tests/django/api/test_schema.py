@@ -38,6 +38,7 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
         "health/",
         "metering-config/",
         "token-stats/",
+        "usage-breakdown/",
         "llm-usage/",
         "llm-usage/export/",
         "llm-usage/{usage_id}/",

@@ -8,6 +8,7 @@ PREFIX = "/api/v1/admin"
 UNKNOWN = UUID(int=4711)
 
 TOKEN_STATS = f"{PREFIX}/token-stats/"
+USAGE_BREAKDOWN = f"{PREFIX}/usage-breakdown/"
 LLM_USAGE = f"{PREFIX}/llm-usage/"
 LLM_USAGE_EXPORT = f"{PREFIX}/llm-usage/export/"
 USERS = f"{PREFIX}/users/"
@@ -19,6 +20,7 @@ LLM_CONFIG_USERS = f"{PREFIX}/llm-config/users/"
 
 METHODS = [
     ("get", TOKEN_STATS),
+    ("get", USAGE_BREAKDOWN),
     ("get", LLM_USAGE),
     ("get", LLM_USAGE_EXPORT),
     ("get", f"{LLM_USAGE}{UNKNOWN}/"),

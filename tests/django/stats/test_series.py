@@ -231,7 +231,7 @@ def test_series_of_too_many_models_is_refused(monkeypatch: pytest.MonkeyPatch, l
 
 @pytest.mark.parametrize(
     ("params", "count"),
-    [({}, 2), ({"granularity": "year"}, 3), (DAY, 2), ({**DAY, "use_series": "1"}, 2)],
+    [({}, 2), ({"granularity": "year"}, 4), (DAY, 2), ({**DAY, "use_series": "1"}, 2)],
     ids=["totals", "open series", "series", "series of models"],
 )
 def test_stats_take_a_fixed_number_of_queries(

@@ -14,7 +14,6 @@ from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.periodic_tasks import register_periodic_tasks
 from agentcore_metering.adapters.django.tasks import (
     aggregate_llm_usage_series_task,
-    buckets,
     cleanup_old_llm_usage_task,
 )
 from agentcore_metering.adapters.django.tasks.aggregate import aggregate
@@ -65,25 +64,15 @@ def test_clean_up_task_says_why_it_did_nothing(arguments: dict[str, int], reason
     assert LLMUsage.objects.exists()
 
 
-def test_aggregation_hands_on_its_bounds_and_counts_hours(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
+def test_aggregation_sums_up_the_hours_between_its_bounds_and_counts_them() -> None:
+    for day in (21, 22, 23):
+        make_usage(created_at=datetime(2026, 2, day, 1, tzinfo=UTC))
+    assert aggregate_llm_usage_series_task.apply().get()["granularity"] == "all"
+    LLMUsage.objects.update(prompt_tokens=11)  # all three hours are marked
 
-    def refresh(using: str, **bounds: Any) -> Any:
-        seen.append((using, bounds["start"], bounds["end"]))
-        return SimpleNamespace(refreshed_hours=3)
-
-    monkeypatch.setattr(buckets, "find_spec", lambda name: object())
-    module(monkeypatch, "agentcore_metering.adapters.django.rollups")
-    module(monkeypatch, "agentcore_metering.adapters.django.rollups.refresh", refresh=refresh)
-
-    assert aggregate_llm_usage_series_task.apply().get() == {"upserted": 3, "granularity": "all"}
-    assert aggregate("day", "2026-11-01", "2026-11-02T03:00:00+08:00")["upserted"] == 3
-    assert aggregate("hour", "2026-11-01", "no date")["upserted"] == 3
-    assert seen == [
-        ("default", None, None),
-        ("default", datetime(2026, 11, 1, tzinfo=UTC), datetime.fromisoformat("2026-11-02T03:00:00+08:00")),
-        ("default", None, None),
-    ]
+    assert aggregate("day", "2026-02-21", "2026-02-22T08:00:00+08:00")["upserted"] == 1
+    assert aggregate("hour", "2026-02-21", "no date")["upserted"] == 2
+    assert aggregate_llm_usage_series_task.apply().get() == {"upserted": 0, "granularity": "all"}
 
 
 def test_unknown_granularity_is_told() -> None:

@@ -11,10 +11,17 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from agentcore_metering.adapters.django.config.listing import ALL_MODEL_TYPES
 from agentcore_metering.adapters.django.exports import FORMATS
 from agentcore_metering.adapters.django.models import LLMConfig
-from agentcore_metering.adapters.django.stats import METADATA_PREFIX, STATUSES
+from agentcore_metering.adapters.django.stats import (
+    BREAKDOWN_DIMENSIONS,
+    BREAKDOWN_ORDERS,
+    BREAKDOWN_TIMES,
+    METADATA_PREFIX,
+    STATUSES,
+)
 from agentcore_metering.adapters.django.stats.buckets import Granularity
 
 __all__ = [
+    "BREAKDOWN_PARAMETERS",
     "CONFIG_PARAMETERS",
     "CURSOR_PARAMETER",
     "EXPORT_PARAMETERS",
@@ -24,6 +31,7 @@ __all__ = [
     "PERIOD_PARAMETERS",
     "SERIES_PARAMETERS",
     "TRIAL_REFUSED",
+    "TZ_PARAMETER",
     "USAGE_FILTER_PARAMETERS",
     "USER_PARAMETER",
     "answers",
@@ -37,6 +45,9 @@ PERIOD_PARAMETERS = (
     OpenApiParameter("end_date", str, description=f"{_WHEN} A date alone is its last moment."),
 )
 USER_PARAMETER = OpenApiParameter("user_id", str, description="Primary key of a user.")
+TZ_PARAMETER = OpenApiParameter(
+    "tz", str, description="IANA time zone of dates without an offset and of the series; UTC when absent."
+)
 SERIES_PARAMETERS = (
     OpenApiParameter(
         "granularity",
@@ -47,9 +58,29 @@ SERIES_PARAMETERS = (
     OpenApiParameter(
         "use_series", str, enum=["1", "true", "yes"], description="Also the series of each model; takes both dates."
     ),
+    TZ_PARAMETER,
+)
+BREAKDOWN_PARAMETERS = (
     OpenApiParameter(
-        "tz", str, description="IANA time zone of dates without an offset and of the series; UTC when absent."
+        "group_by",
+        str,
+        description=f"Up to three, with commas between them, of {', '.join(BREAKDOWN_DIMENSIONS)}, and one of "
+        f"{', '.join(BREAKDOWN_TIMES)}, which takes both dates. The total alone when absent.",
     ),
+    OpenApiParameter(
+        "order",
+        str,
+        enum=[f"{sign}{name}" for name in BREAKDOWN_ORDERS for sign in ("", "-")],
+        description="With a minus for most first. When absent, by time where that is grouped by, else -calls.",
+    ),
+    OpenApiParameter("limit", int, description="1 to 1000; what is cut off is in `other`. All rows when absent."),
+    OpenApiParameter(
+        "compare", str, enum=["previous"], description="The period of the same length before too; takes both dates."
+    ),
+    *[
+        OpenApiParameter(name, str, many=True, description="Exactly this, or one of these.")
+        for name in BREAKDOWN_DIMENSIONS
+    ],
 )
 PAGE_PARAMETERS = (
     OpenApiParameter("page", int, description="1 for the first."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from agentcore_metering.adapters.django.api.views.breakdown import UsageBreakdownView
 from agentcore_metering.adapters.django.api.views.catalogue import ModelsView, ProvidersView
 from agentcore_metering.adapters.django.api.views.config_changes import ConfigChangesView
 from agentcore_metering.adapters.django.api.views.configs import AllConfigsView, ConfigDetailView, GlobalConfigsView
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("users/", UserListView.as_view(), name="users"),
     path("metering-config/", MeteringConfigView.as_view(), name="metering-config"),
     path("token-stats/", TokenStatsView.as_view(), name="token-stats"),
+    path("usage-breakdown/", UsageBreakdownView.as_view(), name="usage-breakdown"),
     path("llm-usage/", UsageListView.as_view(), name="llm-usage"),
     path("llm-usage/export/", UsageExportView.as_view(), name="llm-usage-export"),
     path("llm-usage/<uuid:usage_id>/", UsageDetailView.as_view(), name="llm-usage-detail"),

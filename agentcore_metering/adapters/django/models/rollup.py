@@ -180,6 +180,11 @@ class RollupCoverage(models.Model):
     covered_from = models.DateTimeField("covered from", null=True)
     covered_until = models.DateTimeField("covered until", null=True, help_text="The first hour after it.")
     refreshed_at = models.DateTimeField("refreshed", null=True)
+    kept_until = models.DateTimeField(
+        "kept until",
+        null=True,
+        help_text="Midnight, UTC: what was summed up before it stays as it is, because retention has deleted the rows.",
+    )
 
     class Meta:
         db_table = "agentcore_metering_rollup_coverage"

@@ -34,6 +34,8 @@ __all__ = ["CubeStatement", "Selection", "planned"]
 
 _MARK = RollupMark._meta.db_table
 _COVERAGE = RollupCoverage._meta.db_table
+# Sums whose rows retention has deleted hold whatever is marked.
+_LIVE = f"NOT EXISTS (SELECT 1 FROM {_COVERAGE} AS kept WHERE kept.kept_until > {_MARK}.hour)"
 _BINS = frozenset((*LATENCY_BINS, *FIRST_CHUNK_BINS))
 _OUTCOMES = {"succeeded_calls": "succeeded", "cancelled_calls": "cancelled"}
 
@@ -76,7 +78,7 @@ def planned(
     found = rows_of(
         using,
         f"SELECT covered_from, covered_until, hour FROM {_COVERAGE} "
-        f"LEFT JOIN (SELECT DISTINCT hour FROM {_MARK} WHERE hour >= %s AND hour < %s) AS marked ON 1 = 1 "
+        f"LEFT JOIN (SELECT DISTINCT hour FROM {_MARK} WHERE hour >= %s AND hour < %s AND {_LIVE}) AS marked ON 1 = 1 "
         f"WHERE covered_from IS NOT NULL AND covered_until IS NOT NULL AND {installed_sql(vendor)}",
         # Also hours before the start: a day is not used whose morning is marked, but that is not asked for either.
         [start, end],
@@ -191,7 +193,7 @@ class CubeStatement:
         where, parameters = _ranges("hour", merged)
         installed = installed_sql(connections[self._using].vendor)
         sql = (
-            f"(EXISTS (SELECT 1 FROM {_MARK} WHERE {where}) OR NOT EXISTS (SELECT 1 FROM {_COVERAGE} "
+            f"(EXISTS (SELECT 1 FROM {_MARK} WHERE {where} AND {_LIVE}) OR NOT EXISTS (SELECT 1 FROM {_COVERAGE} "
             f"WHERE covered_from <= %s AND covered_until >= %s) OR NOT {installed})"
         )
         return sql, [*parameters, merged[0].start, merged[-1].end]

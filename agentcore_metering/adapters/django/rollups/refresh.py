@@ -202,7 +202,7 @@ def _marked(using: str, start: datetime | None, end: datetime | None) -> QuerySe
     coverage = read_coverage(using)
     if coverage is None:
         return marks.none()
-    first = coverage.start if start is None else max(start, coverage.start)
+    first = coverage.first_live if start is None else max(start, coverage.first_live)
     last = coverage.end if end is None else min(end, coverage.end)
     return marks.filter(hour__gte=first, hour__lt=last)
 

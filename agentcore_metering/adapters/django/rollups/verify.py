@@ -1,6 +1,6 @@
 """Owns the proof that rollups say what the rows say: every bucket that is in use, measure by measure, in the database.
 
-Buckets that are marked or not covered are nobody's figures and are left out.
+Buckets that are marked or not covered are nobody's figures and are left out; so are those whose rows retention has deleted.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _stretches(
     coverage: Coverage, grain: Grain, start: datetime | None, end: datetime | None
 ) -> Iterator[tuple[datetime, datetime]]:
     """Covered whole buckets, a month of them at a time."""
-    first = ceil(grain, max(coverage.start, start or coverage.start))
+    first = ceil(grain, max(coverage.first_live, start or coverage.first_live))
     last = floor(grain, min(coverage.end, end or coverage.end))
     while first < last:
         stop = min(last, following(Grain.MONTH, floor(Grain.MONTH, first)))

@@ -30,7 +30,7 @@ from agentcore_metering.adapters.django.rollups.reading import CubeStatement, Se
 from agentcore_metering.adapters.django.stats.buckets import EVER, Period
 from agentcore_metering.adapters.django.stats.totals import Totals, currency_total, sum_of
 
-__all__ = ["CubeQuery", "CubeRow", "cube_rows"]
+__all__ = ["CubeQuery", "CubeRow", "TooManyGroups", "cube_rows"]
 
 PLANS = 5
 """How often a plan is made anew because hours that it used were written to meanwhile; after that the rows are read."""
@@ -50,7 +50,11 @@ class CubeQuery:
     has_histograms: bool = False
     """Whether percentiles are wanted too."""
     limit: int | None = None
-    """At most so many groups are read from the database."""
+    """At most so many groups are read from the database: each counts once for each currency, and for each source it is read from."""
+
+
+class TooManyGroups(Exception):
+    """There are more groups than the query's limit; their sums are not known."""
 
 
 class CubeRow(NamedTuple):
@@ -65,15 +69,17 @@ class CubeRow(NamedTuple):
 def cube_rows(query: CubeQuery, using: str) -> list[CubeRow]:
     """The sums that `query` asks for, in no order; two statements. A process waits for its own rows that are on their way.
 
-    Raises KeyError for an unknown dimension, NotSupportedError on a database whose SQL is not known.
+    Raises KeyError for an unknown dimension, TooManyGroups beyond the query's limit, NotSupportedError on a database whose SQL is not known.
     """
     wait_for_writes(using)
-    selection = Selection(query.dimensions, query.filters, query.has_histograms, query.limit)
+    selection = Selection(query.dimensions, query.filters, query.has_histograms, query.limit and query.limit + 1)
     dialect_of(connections[using].vendor)
     for attempt in range(PLANS + 1):
         plan = planned(using, selection, _stretches(query), has_cells=attempt < PLANS)
         statement = CubeStatement(using, selection, query.edges, plan)
         if (groups := statement.run()) is not None:
+            if query.limit is not None and len(groups) > query.limit:
+                raise TooManyGroups
             return _added(groups, statement.columns, query)
     raise AssertionError("a plan of rows alone always holds")
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from django.db.models import Max, Min
 
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.rollups.keeping import kept_buckets
 from agentcore_metering.adapters.django.stats import shapes
 from agentcore_metering.adapters.django.stats.buckets import Calendar, Period, period_buckets
-from agentcore_metering.adapters.django.stats.cube import CubeQuery, cube_rows
+from agentcore_metering.adapters.django.stats.cube import CubeQuery, TooManyGroups, cube_rows
 from agentcore_metering.adapters.django.stats.params import StatsQuery
 from agentcore_metering.adapters.django.stats.totals import NOTHING, Totals, select_rows, sum_of
 from agentcore_metering.core.errors import InvalidField
@@ -87,13 +88,14 @@ def _placed_cells(query: StatsQuery, labels: Sequence[datetime | None], edges: t
         edges=edges,
         filters={} if query.user_pk is None else {"user_id": [query.user_pk]},
         has_histograms=True,
-        limit=MAX_GROUPS + 1,
+        limit=MAX_GROUPS,
     )
-    rows = cube_rows(cube_query, metering_settings.DATABASE_ALIAS)
-    if len(rows) > MAX_GROUPS:
+    try:
+        rows = cube_rows(cube_query, metering_settings.DATABASE_ALIAS)
+    except TooManyGroups:
         raise InvalidField(
             "granularity", f"This range has more than {MAX_GROUPS} groups of bucket and model; shorten it."
-        )
+        ) from None
     return [Cell(labels[row.place], row.keys[0], row.totals) for row in rows]
 
 
@@ -101,9 +103,15 @@ def _buckets_with_rows(query: StatsQuery, calendar: Calendar) -> tuple[datetime,
     """All buckets from the first row's to the last row's; None where there are no rows."""
     rows = select_rows(Period(query.period.start, query.period.end), query.user_pk)
     ends = rows.aggregate(first=Min("created_at"), last=Max("created_at"))
-    if ends["first"] is None:
-        return None
-    return calendar.between(calendar.floor(ends["first"]), calendar.floor(ends["last"]))
+    found = [] if ends["first"] is None else [ends["first"], ends["last"]]
+    # Sums outlive the rows that retention deletes.
+    kept = kept_buckets(metering_settings.DATABASE_ALIAS, query.user_pk) or ()
+    found += [_within(query.period, day) for day in kept if query.period.end is None or day < query.period.end]
+    return calendar.between(calendar.floor(min(found)), calendar.floor(max(found))) if found else None
+
+
+def _within(period: Period, day: datetime) -> datetime:
+    return day if period.start is None or period.start < day else period.start
 
 
 def _overview(cells: Sequence[Cell]) -> dict[str, Any]:
