@@ -32,8 +32,8 @@ COLUMNS: tuple[tuple[Any, Figure], ...] = (
     (gettext_lazy("errors"), _count("failed_calls")),
     (gettext_lazy("input tokens"), _count("total_prompt_tokens")),
     (gettext_lazy("output tokens"), _count("total_completion_tokens")),
-    (gettext_lazy("p50, s"), _seconds("p50_e2e_latency_sec")),
-    (gettext_lazy("p95, s"), _seconds("p95_e2e_latency_sec")),
+    (gettext_lazy("latency p50, s"), _seconds("p50_e2e_latency_sec")),
+    (gettext_lazy("latency p95, s"), _seconds("p95_e2e_latency_sec")),
 )
 """Of every table; the cost comes last, in a line for each currency."""
 
@@ -87,19 +87,19 @@ def _amounts(figures: Figures, labels: Sequence[str]) -> Iterator[Chart]:
         (
             "tokens",
             _("Tokens"),
-            "total_tokens",
+            f"{summary['total_tokens']:,}",
             ((_("input"), "first", "total_prompt_tokens"), (_("output"), "second", "total_completion_tokens")),
         ),
-        ("calls", _("Calls"), "total_calls", ((_("calls"), "first", "total_calls"),)),
+        ("calls", _("Calls"), f"{summary['total_calls']:,}", ((_("calls"), "first", "total_calls"),)),
         (
             "errors",
             _("Errors"),
-            "failed_calls",
+            f"{_('failed')} {summary['failed_calls']:,}, {_('cancelled')} {summary['cancelled_calls']:,}",
             ((_("failed"), "failed", "failed_calls"), (_("cancelled"), "second", "cancelled_calls")),
         ),
     ):
         curves = [_counts(figures, *part) for part in parts]
-        yield draw(key, title, f"{summary[total]:,}", labels, curves)
+        yield draw(key, title, total, labels, curves)
 
 
 def _counts(figures: Figures, name: str, kind: str, figure: str) -> Curve:
