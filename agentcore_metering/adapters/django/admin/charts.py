@@ -101,7 +101,9 @@ class _Scale:
         return round(BOTTOM - (BOTTOM - TOP) * value / self.top, 2)
 
 
-def draw(key: str, title: str, total: str, labels: Sequence[str], curves: Sequence[Curve], *, is_line: bool = False) -> Chart:
+def draw(
+    key: str, title: str, total: str, labels: Sequence[str], curves: Sequence[Curve], *, is_line: bool = False
+) -> Chart:
     """A chart of `curves`, all of them as long as `labels`, none of them negative."""
     stacked = [sum(value or 0 for value in values) for values in zip(*(curve.values for curve in curves), strict=True)]
     single = [value or 0 for curve in curves for value in curve.values]

@@ -69,7 +69,7 @@ _FILE_COLUMNS = (
 
 def dashboard_response(request: HttpRequest, page: ModelAdmin[Any]) -> HttpResponse:
     """The page, or with `csv` one of its tables; the page with a message and status 400 where a parameter is wrong."""
-    params = {name: value.replace("\x00", "") for name, value in request.GET.items()}
+    params = {name: str(value).replace("\x00", "") for name, value in request.GET.items()}
     try:
         choice = parse_choice(params, timezone.now())
         if FILE in params:
@@ -121,7 +121,9 @@ def _shown(figures: Figures, choice: Choice) -> dict[str, Any]:
         "charts": charts(figures, choice.query.granularity),
         "columns": [title for title, _figure in COLUMNS],
         "tables": [_table(table) for table in figures.tables],
-        "series": _table(figures.series, bucket_labels(choice.query.granularity, [line.name for line in figures.series.lines])),
+        "series": _table(
+            figures.series, bucket_labels(choice.query.granularity, [line.name for line in figures.series.lines])
+        ),
     }
 
 

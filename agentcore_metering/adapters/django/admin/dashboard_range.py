@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -33,7 +32,10 @@ _RECENT: dict[str, tuple[Any, Callable[[date], date]]] = {
 }
 """Each with its first day; the last one is today."""
 
-RANGES: dict[str, Any] = {**{key: label for key, (label, _first) in _RECENT.items()}, CUSTOM: gettext_lazy("From … to …")}
+RANGES: dict[str, Any] = {
+    **{key: label for key, (label, _first) in _RECENT.items()},
+    CUSTOM: gettext_lazy("From … to …"),
+}
 
 _BUCKETS = ((2, Granularity.DAY), (100, Granularity.MONTH), (MAX_DAYS, Granularity.YEAR))
 """Up to how many days a chart has hours, days, months."""
@@ -54,8 +56,8 @@ class Choice:
 
 def default_zone_name() -> str:
     """The active time zone, UTC where it has no IANA name."""
-    zone = timezone.get_current_timezone()
-    return zone.key if isinstance(zone, ZoneInfo) else "UTC"
+    # A host may activate a fixed offset.
+    return str(getattr(timezone.get_current_timezone(), "key", "UTC"))
 
 
 def parse_choice(params: Mapping[str, str], now: datetime) -> Choice:
@@ -102,7 +104,12 @@ def _query(first: date, last: date, zone_name: str) -> StatsQuery:
     """As the API would read it."""
     days = (last - first).days + 1
     granularity = next(granularity for most, granularity in _BUCKETS if days <= most)
-    params = {"start_date": first.isoformat(), "end_date": last.isoformat(), "tz": zone_name, "granularity": granularity}
+    params = {
+        "start_date": first.isoformat(),
+        "end_date": last.isoformat(),
+        "tz": zone_name,
+        "granularity": granularity,
+    }
     try:
         return parse_stats_query(params)
     except InvalidField:
