@@ -91,6 +91,7 @@ def fill(rows: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FILL, {"rows": rows, "days": DAYS})
         cursor.execute("VACUUM ANALYZE llm_tracker_usage")
+    call_command("metering_rollup", verbosity=0)
     print(f"{rows:,} rows over {DAYS} days in {time.perf_counter() - began:.0f} s", flush=True)
 
 
@@ -132,7 +133,26 @@ def pages() -> dict[str, tuple[str, dict[str, str]]]:
         "search a model": {"q": "model-3"},
         "search text nobody has": {"q": "nothing like it"},
     }
-    return {name: (LIST, query) for name, query in found.items()} | {"one row": (f"{LIST}{row.pk}/change/", {})}
+    return {
+        **{name: (LIST, query) for name, query in found.items()},
+        "one row": (f"{LIST}{row.pk}/change/", {}),
+        **{f"dashboard, {name}": (f"{LIST}dashboard/", query) for name, query in dashboards().items()},
+    }
+
+
+def dashboards() -> dict[str, dict[str, str]]:
+    """By name: the query strings of the dashboard."""
+    from django.utils import timezone
+
+    today = timezone.now().date()
+    start = (today - timedelta(days=DAYS)).isoformat()
+    return {
+        "today": {"range": "today"},
+        "7 days": {"range": "7d"},
+        "30 days": {"range": "30d"},
+        "30 days, Shanghai": {"range": "30d", "tz": "Asia/Shanghai"},
+        "all days": {"range": "custom", "from": start, "to": today.isoformat()},
+    }
 
 
 def measure(slack: float = 1.0) -> bool:

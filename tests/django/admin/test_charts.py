@@ -38,6 +38,20 @@ def test_axis_reaches_the_largest_value_in_at_most_five_steps(largest: float) ->
     assert drawn.bars[0].height >= (BOTTOM - TOP) / 2.1
 
 
+@pytest.mark.parametrize(
+    ("largest", "texts"),
+    [
+        (1, ["0", "1"]),
+        (3, ["0", "1", "2", "3"]),
+        (12, ["0", "5", "10", "15"]),
+        (25, ["0", "5", "10", "15", "20", "25"]),
+        (26, ["0", "10", "20", "30"]),
+    ],
+)
+def test_axis_of_counts_is_whole(largest: int, texts: list[str]) -> None:
+    assert [tick.text for tick in chart([largest]).y_ticks] == texts
+
+
 def test_bars_stand_on_each_other() -> None:
     drawn = chart([3.0, 0], [1.0, 4.0])
 

@@ -37,6 +37,7 @@ def lines_of(client: Client, table: str, **params: str) -> list[dict[str, str]]:
 @pytest.fixture
 def usage() -> None:
     alice, bob = make_user("alice"), make_user("bob")
+    make_usage(user=bob, node_name="too late", created_at=NOON + timedelta(days=30))
     for hours, user, cost, currency in (
         (0, alice, "0.100000000001", "USD"),
         (1, alice, "0.200000000002", "USD"),

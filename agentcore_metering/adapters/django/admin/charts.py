@@ -17,6 +17,7 @@ MAX_LABELS = 8
 GAP_SHARE = 0.15
 """Of a bar's room."""
 _STEPS = (1, 2, 2.5, 5, 10)
+_WHOLE_STEPS = (1, 2, 5)
 _UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -107,8 +108,9 @@ def draw(
     """A chart of `curves`, all of them as long as `labels`, none of them negative."""
     stacked = [sum(value or 0 for value in values) for values in zip(*(curve.values for curve in curves), strict=True)]
     single = [value or 0 for curve in curves for value in curve.values]
-    step = _step(max(single if is_line else stacked, default=0))
-    steps = max(1, math.ceil(max(single if is_line else stacked, default=0) / step - 1e-9))
+    largest = max(single if is_line else stacked, default=0)
+    step = _step(largest, is_whole=isinstance(largest, int))
+    steps = max(1, math.ceil(largest / step - 1e-9))
     scale = _Scale(len(labels), step * steps)
     return Chart(
         key=key,
@@ -132,10 +134,12 @@ def short_number(value: float) -> str:
     return text if len(text) <= MAX_LABELS else f"{value:.1e}"
 
 
-def _step(largest: float) -> float:
-    """A round number of which at most five reach `largest`."""
+def _step(largest: float, *, is_whole: bool) -> float:
+    """A round number of which at most five reach `largest`; whole where counts are."""
     if largest <= 0:
         return 1.0
+    if is_whole and largest <= _WHOLE_STEPS[-1] * 5:
+        return float(next(step for step in _WHOLE_STEPS if step * 5 >= largest))
     power = 10.0 ** math.floor(math.log10(largest / 5))
     # The power of a number just below a round one may be the next lower: then the last step is enough for both.
     return next((power * step for step in _STEPS if power * step * 5 >= largest * (1 - 1e-9)), power * 10)

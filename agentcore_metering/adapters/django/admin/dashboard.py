@@ -116,7 +116,6 @@ def _chosen(choice: Choice) -> dict[str, Any]:
 def _shown(figures: Figures, choice: Choice) -> dict[str, Any]:
     return {
         "summary": figures.summary,
-        "summary_costs": cost_texts(figures.summary),
         "tiles": tiles(figures.summary),
         "charts": charts(figures, choice.query.granularity),
         "columns": [title for title, _figure in COLUMNS],

@@ -36,6 +36,9 @@ COLUMNS: tuple[tuple[Any, Figure], ...] = (
     (gettext_lazy("latency p95, s"), _seconds("p95_e2e_latency_sec")),
 )
 """Of every table; the cost comes last, in a line for each currency."""
+_COUNTS = 4
+"""The first of them."""
+_LATENCIES = (("p50", "first", "p50_e2e_latency_sec"), ("p95", "second", "p95_e2e_latency_sec"))
 
 
 def cells(line: Line) -> list[str]:
@@ -50,9 +53,11 @@ def cost_texts(figures: dict[str, Any]) -> list[str]:
     return [*texts, _("unpriced: %(count)s") % {"count": f"{unpriced:,}"}] if unpriced else texts
 
 
-def tiles(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """The sums above the charts, beside the costs."""
-    return [(str(title), figure(summary)) for title, figure in COLUMNS]
+def tiles(summary: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """The sums above the charts: a title and its lines."""
+    counts = [(str(title), [figure(summary)]) for title, figure in COLUMNS[:_COUNTS]]
+    latency = [f"{name} {_seconds(figure)(summary)} s" for name, _kind, figure in _LATENCIES]
+    return [(_("Cost"), cost_texts(summary) or [EMPTY]), *counts, (_("latency"), latency)]
 
 
 def bucket_labels(granularity: Granularity | None, names: Sequence[str]) -> list[str]:
@@ -108,7 +113,6 @@ def _counts(figures: Figures, name: str, kind: str, figure: str) -> Curve:
 
 
 def _latency(figures: Figures, labels: Sequence[str]) -> Chart:
-    names = (("p50", "first", "p50_e2e_latency_sec"), ("p95", "second", "p95_e2e_latency_sec"))
     curves = [
         Curve(
             name,
@@ -116,9 +120,9 @@ def _latency(figures: Figures, labels: Sequence[str]) -> Chart:
             [line.figures[figure] for line in figures.series.lines],
             [_seconds(figure)(line.figures) for line in figures.series.lines],
         )
-        for name, kind, figure in names
+        for name, kind, figure in _LATENCIES
     ]
-    total = ", ".join(f"{name} {_seconds(figure)(figures.summary)}" for name, _kind, figure in names)
+    total = ", ".join(f"{name} {_seconds(figure)(figures.summary)}" for name, _kind, figure in _LATENCIES)
     return draw("latency", _("Latency, seconds"), total, labels, curves, is_line=True)
 
 
