@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from django.test import Client
 
 LIMIT_MS = 100.0
+DASHBOARD_LIMIT_MS = 400.0
+"""It has the sums of every user and of every node, and six charts."""
 ROUNDS = 15
 DAYS = 120
 LIST = "/admin/agentcore_metering/llmusage/"
@@ -91,6 +93,7 @@ def fill(rows: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FILL, {"rows": rows, "days": DAYS})
         cursor.execute("VACUUM ANALYZE llm_tracker_usage")
+    call_command("metering_rollup", verbosity=0)
     print(f"{rows:,} rows over {DAYS} days in {time.perf_counter() - began:.0f} s", flush=True)
 
 
@@ -132,7 +135,26 @@ def pages() -> dict[str, tuple[str, dict[str, str]]]:
         "search a model": {"q": "model-3"},
         "search text nobody has": {"q": "nothing like it"},
     }
-    return {name: (LIST, query) for name, query in found.items()} | {"one row": (f"{LIST}{row.pk}/change/", {})}
+    return {
+        **{name: (LIST, query) for name, query in found.items()},
+        "one row": (f"{LIST}{row.pk}/change/", {}),
+        **{f"dashboard, {name}": (f"{LIST}dashboard/", query) for name, query in dashboards().items()},
+    }
+
+
+def dashboards() -> dict[str, dict[str, str]]:
+    """By name: the query strings of the dashboard."""
+    from django.utils import timezone
+
+    today = timezone.now().date()
+    start = (today - timedelta(days=DAYS)).isoformat()
+    return {
+        "today": {"range": "today"},
+        "7 days": {"range": "7d"},
+        "30 days": {"range": "30d"},
+        "30 days, Shanghai": {"range": "30d", "tz": "Asia/Shanghai"},
+        "all days": {"range": "custom", "from": start, "to": today.isoformat()},
+    }
 
 
 def measure(slack: float = 1.0) -> bool:
@@ -143,16 +165,17 @@ def measure(slack: float = 1.0) -> bool:
     client = Client()
     client.force_login(get_user_model().objects.get(username="root"))
     are_fast = True
-    print(f"{'in ms':26} {'page':>8} {'fastest':>8} {'its SQL':>8} {'fastest':>8}", flush=True)
+    print(f"{'in ms':28} {'page':>8} {'fastest':>8} {'its SQL':>8} {'fastest':>8}", flush=True)
     for name, (url, query) in pages().items():
         _one(client, url, query)
         rounds = [_one(client, url, query) for _ in range(ROUNDS)]
         page_ms, sql_ms = (statistics.median(figures) for figures in zip(*rounds, strict=True))
         best_ms, best_sql_ms = (min(figures) for figures in zip(*rounds, strict=True))
-        is_fast = page_ms <= LIMIT_MS * slack
+        limit_ms = DASHBOARD_LIMIT_MS if name.startswith("dashboard") else LIMIT_MS
+        is_fast = page_ms <= limit_ms * slack
         are_fast &= is_fast
         verdict = "" if is_fast else "   TOO SLOW"
-        print(f"{name:26} {page_ms:8.1f} {best_ms:8.1f} {sql_ms:8.1f} {best_sql_ms:8.1f}{verdict}", flush=True)
+        print(f"{name:28} {page_ms:8.1f} {best_ms:8.1f} {sql_ms:8.1f} {best_sql_ms:8.1f}{verdict}", flush=True)
     return are_fast
 
 

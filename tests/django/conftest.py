@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.utils import translation
 from pytest_django import Settings
 
 from agentcore_metering.adapters.django import outbound, runtime
@@ -24,6 +25,7 @@ def _fresh_meter() -> Iterator[None]:
     containment.reset()
     cache.clear()  # cool-downs and counted test calls
     yield
+    translation.deactivate()  # as a server does between requests
     runtime.reset()
     assert containment.contained_counts() == {}, "metering hid an error of its own"
 

@@ -145,33 +145,17 @@ class TypedFilter(UsageFilter):
             "all_query_string": changelist.get_query_string(remove=[str(self.parameter_name), PAGE]),
         }
 
-    @property
-    def scans(self) -> bool:
-        return False
-
 
 class ModelFilter(TypedFilter):
     title = gettext_lazy("model")
     parameter_name = "model"
     hint = gettext_lazy("openai/gpt-4o or openai/*")
 
-    @property
-    def scans(self) -> bool:
-        return self._prefix() is not None
-
-    @property
-    def scatters(self) -> bool:  # type: ignore[override]  # here it depends on what was typed
-        return not self.scans
-
-    def indexed(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows if self.scans else rows.filter(model=self.value())
-
     def scanned(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(model__startswith=self._prefix()) if self.scans else rows
-
-    def _prefix(self) -> str | None:
-        value = self.value()
-        return value.removesuffix(PREFIX_MARK) if value is not None and value.endswith(PREFIX_MARK) else None
+        value = str(self.value())
+        if value.endswith(PREFIX_MARK):
+            return rows.filter(model__startswith=value.removesuffix(PREFIX_MARK))
+        return rows.filter(model=value)
 
 
 class UserFilter(TypedFilter):
@@ -179,6 +163,10 @@ class UserFilter(TypedFilter):
     parameter_name = "user"
     scatters = True
     hint = gettext_lazy("primary key")
+
+    @property
+    def scans(self) -> bool:
+        return False
 
     def indexed(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         try:

@@ -6,15 +6,17 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from agentcore_metering.adapters.django.admin import shapes
 from agentcore_metering.adapters.django.admin.access import VIEW_USAGE, ReadOnlyAdmin
+from agentcore_metering.adapters.django.admin.dashboard import dashboard_response
 from agentcore_metering.adapters.django.admin.filters import USAGE_FILTERS
 from agentcore_metering.adapters.django.admin.texts import COST_SOURCES, COST_STATUSES, STATUSES
 from agentcore_metering.adapters.django.admin.windows import CappedPaginator, UsageChangeList
@@ -111,6 +113,17 @@ class LLMUsageAdmin(ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[UsageChangeList]:
         """Ours."""
         return UsageChangeList
+
+    def get_urls(self) -> list[Any]:
+        """With the dashboard."""
+        view = self.admin_site.admin_view(self.dashboard_view)
+        return [path("dashboard/", view, name="agentcore_metering_llmusage_dashboard"), *super().get_urls()]
+
+    def dashboard_view(self, request: HttpRequest) -> HttpResponse:
+        """Sums of the rows, for those who may see the rows."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return dashboard_response(request, self)
 
     def searches_text(self, query: str) -> bool:
         """Whether the search is for something other than an id, which no index finds."""

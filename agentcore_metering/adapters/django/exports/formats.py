@@ -15,7 +15,7 @@ from agentcore_metering.adapters.django.exports.columns import COLUMNS, Column, 
 from agentcore_metering.adapters.django.exports.focus import FOCUS_COLUMNS, FOCUS_NAMES, FOCUS_TEXTS, focus_row
 from agentcore_metering.adapters.django.exports.reading import Batch
 
-__all__ = ["BOM", "FORMATS", "ExportFormat"]
+__all__ = ["BOM", "FORMATS", "ExportFormat", "defused"]
 
 BOM = "\ufeff".encode()
 
@@ -75,11 +75,15 @@ def _focus_body(batch: Batch) -> bytes:
 
 
 def _defuse(line: list[Any], places: Sequence[int]) -> None:
-    """Put an apostrophe before each text that a spreadsheet would compute."""
+    """Make each text harmless in a spreadsheet."""
     for index in places:
-        text = line[index]
-        if text and text[0] in _FORMULA_STARTS:
-            line[index] = f"'{text}"
+        if line[index]:
+            line[index] = defused(line[index])
+
+
+def defused(text: str) -> str:
+    """The text, behind an apostrophe where a spreadsheet would compute it."""
+    return f"'{text}" if text[:1] in _FORMULA_STARTS else text
 
 
 _TEXT_PLACES = tuple(index for index, column in enumerate(COLUMNS) if column.kind in (Kind.TEXT, Kind.KEY, Kind.JSON))
