@@ -35,6 +35,7 @@ def test_every_path_of_the_urls_is_in_the_schema(schema: dict[str, Any]) -> None
 
     assert paths == {
         "users/",
+        "reconcile/",
         "health/",
         "metering-config/",
         "token-stats/",

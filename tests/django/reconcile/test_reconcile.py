@@ -12,7 +12,9 @@ import pytest
 from pytest_django import Settings
 
 from agentcore_metering.adapters.django.models import LLMUsage
+from agentcore_metering.adapters.django.models.rollup import Grain, UsageRollup
 from agentcore_metering.adapters.django.reconcile import Hours, MetricsEngine, MetricsUnavailable, reconcile
+from agentcore_metering.adapters.django.rollups.refresh import refresh
 from tests.django.management.test_operators import Ended, run
 from tests.django.persistence.spools import Spool
 from tests.django.reconcile.engine import FakeEngine, serving_engine
@@ -267,3 +269,18 @@ def test_people_read_a_table_and_the_cause(engine: FakeEngine) -> None:
     assert "hour 2026-11-24 12:00: attempts m : +1" in ended.out
     assert "likely cause: no_metrics" in ended.out
     assert json.loads(compare().out)["agree"] is False
+
+
+def test_rollup_that_is_not_the_sum_of_its_rows_is_1_whatever_the_counters_say(engine: FakeEngine) -> None:
+    make_row()
+    count(engine, 1, "0.5")
+    refresh("default", now=NOON + 4 * HOUR)
+    agreeing = compare()
+
+    UsageRollup.objects.filter(grain=Grain.HOUR).update(calls=2)
+    ended = compare()
+
+    assert (agreeing.status, agreeing.json["rollups"]["differing"]) == (0, [])
+    assert agreeing.json["rollups"]["buckets"] > 0
+    assert (ended.status, ended.json["agree"]) == (1, False)
+    assert {each["grain"] for each in ended.json["rollups"]["differing"]} == {"hour"}

@@ -153,6 +153,7 @@ _REFUSALS = {
     406: OpenApiResponse(_DETAIL, "None of the types in Accept can be given."),
     409: OpenApiResponse(_DETAIL, "What is stored does not let it be done."),
     415: OpenApiResponse(_DETAIL, "A body of this type is not read."),
+    503: OpenApiResponse(_DETAIL, "Something that this needs is not there."),
     429: OpenApiResponse(_DETAIL, "Too often; Retry-After says when again."),
 }
 # 400 also without parameters and body: a query string can have more fields than Django reads.

@@ -11,6 +11,7 @@ from agentcore_metering.adapters.django.api.views.configs import AllConfigsView,
 from agentcore_metering.adapters.django.api.views.fallback import FallbackResetView, FallbackView
 from agentcore_metering.adapters.django.api.views.health import HealthView
 from agentcore_metering.adapters.django.api.views.policy import MeteringConfigView
+from agentcore_metering.adapters.django.api.views.reconcile import ReconcileView
 from agentcore_metering.adapters.django.api.views.stats import TokenStatsView
 from agentcore_metering.adapters.django.api.views.trials import ConfigTestView, TestCallView
 from agentcore_metering.adapters.django.api.views.usage import UsageDetailView, UsageExportView, UsageListView
@@ -21,6 +22,7 @@ __all__ = ["urlpatterns"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", HealthView.as_view(), name="health"),
+    path("reconcile/", ReconcileView.as_view(), name="reconcile"),
     path("users/", UserListView.as_view(), name="users"),
     path("metering-config/", MeteringConfigView.as_view(), name="metering-config"),
     path("token-stats/", TokenStatsView.as_view(), name="token-stats"),

@@ -1,4 +1,7 @@
-"""Owns the verdict: which figures differ by how much, and whether that is beyond what was agreed to."""
+"""Owns the verdict: which figures differ by how much, and whether that is beyond what was agreed to.
+
+Rows and counters may differ by a tolerance; rollups are the sums of rows, or they are wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.reconcile.causes import Cause, find_causes
 from agentcore_metering.adapters.django.reconcile.engine import MetricsEngine
 from agentcore_metering.adapters.django.reconcile.figures import (
@@ -18,6 +22,7 @@ from agentcore_metering.adapters.django.reconcile.figures import (
     figures_of_counters,
     figures_of_rows,
 )
+from agentcore_metering.adapters.django.rollups.verify import VerifySummary, verify
 
 __all__ = ["TOLERANCE", "Difference", "Reconciliation", "reconcile"]
 
@@ -69,6 +74,13 @@ class Reconciliation:
     """Single hours beyond the tolerance. What one lacks the next may have too much: exports come after calls."""
     causes: tuple[Cause, ...]
     """Looked for only where a total is beyond the tolerance."""
+    rollups: VerifySummary
+    """Every bucket of the hours that a rollup is in use for, held against its rows."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether rows and counters do within the tolerance, and rows and rollups exactly."""
+        return not self.beyond and not self.rollups.differences
 
     @property
     def beyond(self) -> tuple[Difference, ...]:
@@ -81,17 +93,24 @@ class Reconciliation:
             "from": self.hours.start.isoformat(),
             "to": self.hours.end.isoformat(),
             "tolerance": f"{self.tolerance:f}",
-            "agree": not self.beyond,
+            "agree": self.agrees,
             "totals": [each.as_document() for each in self.totals],
             "differing_hours": [each.as_document() for each in self.differing_hours],
             "causes": [{"code": cause.code, "detail": cause.detail} for cause in self.causes],
+            "rollups": {
+                "buckets": self.rollups.buckets,
+                "differing": [
+                    {"table": each.table, "grain": each.grain.name.lower(), "bucket": each.bucket.isoformat()}
+                    for each in self.rollups.differences
+                ],
+            },
         }
 
 
 def reconcile(
     engine: MetricsEngine, hours: Hours, service: str | None = None, tolerance: Decimal = TOLERANCE
 ) -> Reconciliation:
-    """Compare rows and counters of whole hours. Reads only. Raises MetricsUnavailable."""
+    """Compare rows with counters, and with rollups, of whole hours. Reads only. Raises MetricsUnavailable."""
     rows, counters = figures_of_rows(hours), figures_of_counters(engine, hours, service)
     totals = tuple(_totals(rows, counters))
     single = (
@@ -105,6 +124,7 @@ def reconcile(
         totals,
         tuple(each for each in single if each.is_beyond(tolerance)),
         tuple(find_causes(engine, hours, service)) if is_beyond else (),
+        verify(metering_settings.DATABASE_ALIAS, start=hours.start, end=hours.end),
     )
 
 

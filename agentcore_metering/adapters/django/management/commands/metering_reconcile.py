@@ -29,8 +29,8 @@ class Command(OperatorCommand):
     """Compare hours that are over, by model and currency, and name the likely cause of a difference."""
 
     help = (
-        "Compare the rows of whole hours with the counters in Prometheus, by model and currency. Exit status: 0 they agree within the "
-        "tolerance, 1 they differ, 2 Prometheus cannot be asked. Nothing is changed."
+        "Compare the rows of whole hours with the counters in Prometheus, by model and currency, and with the rollups. Exit status: 0 "
+        "they agree within the tolerance (rollups exactly), 1 they differ, 2 Prometheus cannot be asked. Nothing is changed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,7 +57,13 @@ class Command(OperatorCommand):
         except MetricsUnavailable as error:
             raise CommandError(str(error), returncode=UNAVAILABLE) from error
         self.print_result(found.as_document(), _lines(found), options)
-        self.end(DIFFER if found.beyond else 0, f"{len(found.beyond)} figures differ by more than {found.tolerance}")
+        self.end(0 if found.agrees else DIFFER, _verdict(found))
+
+
+def _verdict(found: Reconciliation) -> str:
+    differing = len(found.rollups.differences)
+    rollups = f"; {differing} buckets of rollups differ, see metering_rollup --verify" if differing else ""
+    return f"{len(found.beyond)} figures differ by more than {found.tolerance}{rollups}"
 
 
 def _hours(options: dict[str, Any]) -> Hours:
@@ -108,4 +114,6 @@ def _lines(found: Reconciliation) -> Iterator[str]:
         yield "neither rows nor counters"
     for each in found.differing_hours:
         yield f"hour {each.hour:%Y-%m-%d %H:%M}: {each.key.figure} {each.key.model} {each.key.currency}: {each.amount:+f}"
+    for wrong in found.rollups.differences:
+        yield f"rollup {wrong.table} by {wrong.grain.name.lower()}, {wrong.bucket:%Y-%m-%d %H:%M}: not the sum of its rows"
     yield from [f"likely cause: {cause.code}: {cause.detail}" for cause in found.causes]
