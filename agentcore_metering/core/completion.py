@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from agentcore_metering.core import dropped
 from agentcore_metering.core.deadline import deadline
 from agentcore_metering.core.errors import EmptyResponse, UnusableAnswer
 from agentcore_metering.core.failures import classify, scrub_exception
@@ -77,11 +79,16 @@ def complete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
 
 async def acomplete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
     """The same on an event loop; a cancelled task ends the call as cancelled."""
+    dropped.prepare()
     run = _Run(call, rule)
     while True:
         attempt = call.begin_attempt()
         try:
             answer = run.accept(attempt, await run.asend(attempt))
+        except GeneratorExit as exc:
+            # The coroutine is being destroyed: nothing can be awaited, and the collector is no place to do this in.
+            dropped.end_later(partial(run.recover, attempt, exc))
+            raise
         except BaseException as exc:
             delay_s = run.recover(attempt, exc)
             await call.settle()

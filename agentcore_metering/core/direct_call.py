@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from agentcore_metering.core import dropped
@@ -30,6 +31,7 @@ class DirectCall:
 
     def __init__(self, call: Call, *, is_async: bool) -> None:
         self._call = call
+        dropped.prepare()
         self._record = _Streamed(call, is_async=is_async) if call.request.target.is_streaming else _Whole(call)
 
     def run(self, bare: Callable[[], Any]) -> Any:
@@ -48,11 +50,14 @@ class DirectCall:
         try:
             with self._call.activate():
                 answer = await bare()
+        except GeneratorExit as exc:
+            # The coroutine is being destroyed: nothing can be awaited, and the collector is no place to do this in.
+            dropped.end_later(partial(self._record.failed, exc))
+            raise
         except BaseException as exc:
             with contained(PART):
                 self._record.failed(exc)
-            if not isinstance(exc, GeneratorExit):
-                await self._call.settle()
+            await self._call.settle()
             raise
         answer = self._record.answered(answer)
         await self._call.settle()
@@ -97,7 +102,6 @@ class _Streamed:
     """The record of a call with a streamed answer."""
 
     def __init__(self, call: Call, *, is_async: bool) -> None:
-        dropped.prepare()
         self._run = StreamRun(call, is_async=is_async)
         self._run.begin()
 
@@ -186,10 +190,12 @@ class DirectStream:
             _finish(run)
             await run.call.settle()
             raise
+        except GeneratorExit:
+            dropped.end_later(run.abandon)
+            raise
         except BaseException as exc:
             _fail(run, exc)
-            if not isinstance(exc, GeneratorExit):
-                await run.call.settle()
+            await run.call.settle()
             raise
         _take(run, chunk)
         return chunk

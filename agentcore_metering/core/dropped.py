@@ -17,7 +17,7 @@ from agentcore_metering.core.containment import contained
 
 __all__ = ["end_later", "keep", "prepare", "release", "wait"]
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 EXIT_WAIT_S = 2.0
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
 
 from agentcore_metering.core.off_peak import off_peak_prices
@@ -64,7 +64,7 @@ _EVERYWHERE = frozenset({"global", "not_available"})
 
 
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-"""Money is computed by this, for `localcontext`: a host may have set its threads to fewer digits."""
+"""Money is computed by this one's methods: a host may have set its threads to fewer digits, and a thread's own is a context variable."""
 
 
 class UnknownPrice(Exception):
@@ -95,8 +95,7 @@ def entry_prices(entry: Mapping[str, Any], target: ModelTarget, facts: ResponseF
     prices = _token_prices(entry, tier, facts.usage.input_tokens, str(entry.get("litellm_provider")))
     if not tier and (off_peak := off_peak_prices(entry, at)):
         prices = replace(prices, unit_prices={**prices.unit_prices, **_listed(off_peak)}, tier="off_peak")
-    with localcontext(EXACT):
-        prices = _with_output_price(_scaled(prices, _factors(entry, target, facts)))
+    prices = _with_output_price(_scaled(prices, _factors(entry, target, facts)))
     prices = replace(prices, per_unit=_unit_prices(entry, tier, facts, prices.unit_prices))
     if not prices.unit_prices and not prices.per_unit:
         raise UnknownPrice(f"no price for {tier or 'the standard tier'}")
@@ -220,7 +219,7 @@ def _factor(listed: Mapping[str, Any], name: str) -> Decimal:
 
 def _scaled(prices: EntryPrices, factors: Iterator[tuple[str, Decimal]]) -> EntryPrices:
     for name, factor in factors:
-        scaled = {token_class: price * factor for token_class, price in prices.unit_prices.items()}
+        scaled = {token_class: EXACT.multiply(price, factor) for token_class, price in prices.unit_prices.items()}
         prices = replace(prices, unit_prices=scaled, tier=f"{prices.tier} {name}".strip())
     return prices
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 
 from agentcore_metering.core.ports import PriceSource
 from agentcore_metering.core.price_entry import EXACT
@@ -82,16 +82,15 @@ def compute_amount(usage: Usage, price: Price, units: Mapping[str, Decimal] = EM
 
     None where a part of it has no price, or nothing of it has one.
     """
-    with localcontext(EXACT):
-        charges = (*_token_charges(usage, price), *_unit_charges(usage, price, units))
-        if not charges and (usage.total_tokens or any(units.values())):
+    charges = (*_token_charges(usage, price), *_unit_charges(usage, price, units))
+    if not charges and (usage.total_tokens or any(units.values())):
+        return None
+    total = Decimal(0)
+    for quantity, unit_price in charges:
+        if unit_price is None:
             return None
-        total = Decimal(0)
-        for quantity, unit_price in charges:
-            if unit_price is None:
-                return None
-            total += quantity * unit_price
-        return total.quantize(QUANTUM)
+        total = EXACT.add(total, EXACT.multiply(quantity, unit_price))
+    return total.quantize(QUANTUM, context=EXACT)
 
 
 def unit_price_of(price: Price, token_class: TokenClass) -> Decimal | None:
@@ -110,8 +109,7 @@ def unit_price_of(price: Price, token_class: TokenClass) -> Decimal | None:
 
 def exact_amount(value: Decimal) -> Decimal:
     """`value` at 12 decimal places, half to even."""
-    with localcontext(EXACT):
-        return value.quantize(QUANTUM)
+    return value.quantize(QUANTUM, context=EXACT)
 
 
 def _token_charges(usage: Usage, price: Price) -> Iterator[tuple[Decimal, Decimal | None]]:

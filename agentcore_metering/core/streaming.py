@@ -138,6 +138,10 @@ class AsyncCompletionStream(AsyncGenerator[Delta, None], Generic[ResultT]):
             try:
                 run.time.check()
                 chunk = await self._read()
+            except GeneratorExit:
+                # The coroutine is being destroyed: nothing can be awaited, and the collector is no place to do this in.
+                dropped.end_later(run.abandon)
+                raise
             except BaseException as exc:
                 upstream = run.upstream
                 delay_s = run.recover(exc)

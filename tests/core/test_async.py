@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +15,7 @@ from agentcore_metering.core import dropped
 from agentcore_metering.core.completion import acomplete, json_object
 from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.streaming import AsyncCompletionStream, StreamAnswer
-from agentcore_metering.core.types import CallContext, Status, UsageSource
+from agentcore_metering.core.types import AttemptRecord, CallContext, Status, UsageSource
 from tests.core.test_streaming import CHUNKS
 from tests.fakes import ScriptedBackend, World, make_chunk, make_request, make_response, provider_error
 
@@ -194,3 +195,30 @@ def test_stream_context_is_the_observers_only_while_the_provider_is_read() -> No
             assert not world.observer.is_active
 
     run(case())
+
+
+@pytest.mark.parametrize("kind", ["whole", "stream"])
+def test_a_destroyed_coroutine_is_ended_by_another_thread_as_cancelled(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector destroys it wherever it runs: in the middle of a lock, or of a context variable's change."""
+    world = World(ScriptedBackend(make_response()))
+    take, threads = world.sink.attempt_ended, list[str]()
+
+    def noting(record: AttemptRecord) -> None:
+        threads.append(threading.current_thread().name)
+        take(record)
+
+    monkeypatch.setattr(world.sink, "attempt_ended", noting)
+
+    async def destroy() -> None:
+        coroutine = acomplete(make_call(world)) if kind == "whole" else make_stream(world).asend(None)
+        coroutine.send(None)
+        coroutine.close()
+
+    run(destroy())
+
+    assert dropped.wait(5)
+    assert threads == ["agentcore-metering-dropped"]
+    assert statuses(world) == [(1, Status.CANCELLED)]
+    assert [record.status for record in world.observer.calls] == [Status.CANCELLED]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from agentcore_metering.adapters.django.conf import metering_settings
@@ -110,12 +110,11 @@ def _holds(row: LLMPrice, tier: str, facts: ResponseFacts, at: datetime) -> bool
 
 def _price(row: LLMPrice) -> Price:
     labels = (row.service_tier.strip("*"), f"above_{row.above_input_tokens}" if row.above_input_tokens else "")
-    with localcontext(EXACT):
-        unit_prices = {
-            token_class: getattr(row, column) / TOKENS_PER_PRICE
-            for token_class, column in _COLUMNS.items()
-            if getattr(row, column) is not None
-        }
+    unit_prices = {
+        token_class: EXACT.divide(getattr(row, column), TOKENS_PER_PRICE)
+        for token_class, column in _COLUMNS.items()
+        if getattr(row, column) is not None
+    }
     return Price(
         currency=row.currency,
         unit_prices=unit_prices,
