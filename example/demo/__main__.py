@@ -113,6 +113,7 @@ def _wait_for_the_last_streams(exporter: InMemorySpanExporter) -> None:
 def _serve(console: Console, running: stage.Stage) -> None:
     console.print(f"\nLog in as [bold]{stage.ADMIN}[/] with the password [bold]{stage.PASSWORD}[/]:")
     console.print(f"  Django admin   {running.base_url}/admin/")
+    console.print(f"  Usage charts   {running.base_url}/admin/agentcore_metering/llmusage/dashboard/")
     console.print(f"  Stats API      {running.base_url}{stage.API}/token-stats/")
     console.print(f"  Usage API      {running.base_url}{stage.API}/llm-usage/")
     console.print("Ctrl-C ends it and removes its database.")
