@@ -90,10 +90,10 @@ def test_bad_parameter_is_400_with_its_name(
     assert engine.asked == []
 
 
-def test_without_an_engine_it_is_503(client: APIClient) -> None:
+def test_without_an_engine_it_is_409(client: APIClient) -> None:
     response = ask(client)
 
-    assert (response.status_code, "AGENTCORE_METERING_PROMETHEUS_URL" in response.json()["detail"]) == (503, True)
+    assert (response.status_code, "AGENTCORE_METERING_PROMETHEUS_URL" in response.json()["detail"]) == (409, True)
 
 
 def test_what_a_broken_engine_says_is_not_passed_on(client: APIClient, engine: FakeEngine) -> None:

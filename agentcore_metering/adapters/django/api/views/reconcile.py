@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.status import HTTP_503_SERVICE_UNAVAILABLE
 
+from agentcore_metering.adapters.django.api.errors import Conflict
 from agentcore_metering.adapters.django.api.schema import answers
 from agentcore_metering.adapters.django.api.serializers.reconcile import (
     ReconcileQuerySerializer,
@@ -30,23 +31,20 @@ class ReconcileView(MeteringView):
         tags=[TAG],
         summary="Compare rows, rollups and counters",
         parameters=[ReconcileQuerySerializer],
-        responses=answers(ReconciliationSerializer, 400, HTTP_503_SERVICE_UNAVAILABLE),
+        responses=answers(ReconciliationSerializer, 400, 409, HTTP_503_SERVICE_UNAVAILABLE),
     )
     def get(self, request: Request) -> Response:
-        """200 whether they agree or not; 503 where Prometheus is not named in the settings, or cannot be asked."""
+        """200 whether they agree or not; 409 where the settings name no Prometheus, 503 where it cannot be asked."""
         query = ReconcileQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         asked = query.validated_data
         url = metering_settings.PROMETHEUS_URL
         if url is None:
-            return _unavailable(_("AGENTCORE_METERING_PROMETHEUS_URL is not set."))
+            raise Conflict(_("AGENTCORE_METERING_PROMETHEUS_URL is not set."))
         try:
             hours = Hours.last(asked["hours"], timezone.now())
             found = reconcile(MetricsEngine(url), hours, asked["service"], asked["tolerance"])
         except MetricsUnavailable:
-            return _unavailable(_("Prometheus did not answer as it should; metering_reconcile says more."))
+            detail = _("Prometheus did not answer as it should; metering_reconcile says more.")
+            return Response({"detail": detail}, HTTP_503_SERVICE_UNAVAILABLE)
         return Response(found.as_document())
-
-
-def _unavailable(detail: str) -> Response:
-    return Response({"detail": detail}, HTTP_503_SERVICE_UNAVAILABLE)
