@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.utils import translation
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from agentcore_metering.adapters.django import outbound, runtime
 from agentcore_metering.core import containment
@@ -34,6 +35,18 @@ def _fresh_meter() -> Iterator[None]:
 def _no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hosts of configurations are not looked up: a test that is about their addresses brings a resolver of its own."""
     monkeypatch.setattr(outbound, "_resolve", lambda _host, _port: ())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alone_at_the_end(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A thread of an event loop that is gone may still hold a connection, and PostgreSQL drops no database that is in use."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture(scope="session")
