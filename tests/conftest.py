@@ -10,7 +10,6 @@ import os
 asyncio.set_event_loop(None)
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-# CPython 3.11 does not survive a finalizer that changes a context variable while another change of one is under way, and LiteLLM's and
-# HTTP clients' have such finalizers. The suite makes and drops thousands of them in one process, so the collector is to come rarely, and
-# mostly where a test asks for it.
+# A finalizer that changes a context variable in the midst of another change crashes CPython 3.11 (docs/adr/0009), and a host's libraries
+# may have some that are not ours to mend: the collector is to come rarely, and mostly where a test asks for it.
 gc.set_threshold(50_000, 20, 20)

@@ -64,10 +64,21 @@ def _litellm() -> ModuleType:
     litellm.set_verbose = False
     install_filter()
     install_redirect_guard()
+    _take_finalizer_from_streams()
     if find_spec("mcp") is None:
         _stand_in_for_mcp_handler()
     module: ModuleType = litellm
     return module
+
+
+def _take_finalizer_from_streams() -> None:
+    """Streams of LiteLLM's put context variables back when they are collected, for the ids in its log lines; that is taken from them.
+
+    The collector may come in the middle of any `ContextVar.set`, and a second one then corrupts the interpreter's memory: docs/adr/0009.
+    """
+    wrapper = import_module("litellm.litellm_core_utils.streaming_handler").CustomStreamWrapper
+    if "__del__" in vars(wrapper):
+        del wrapper.__del__
 
 
 def _stand_in_for_mcp_handler() -> None:

@@ -234,3 +234,11 @@ def test_events_of_an_async_stream_are_kept_too() -> None:
 
     assert len(given) == 1
     assert kept == [{"usage": {"input_tokens": 3}}]
+
+
+def test_a_stream_that_is_collected_changes_no_context_variable() -> None:
+    from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+
+    gateway.import_litellm()
+
+    assert not hasattr(CustomStreamWrapper, "__del__")
