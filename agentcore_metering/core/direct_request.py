@@ -1,23 +1,27 @@
-"""The arguments of one of LiteLLM's functions, as the host itself calls it -> `CallRequest`: what span and row say was asked for.
+"""The arguments of one of LiteLLM's functions, as a host has them ready -> `CallRequest`: what span and row say was asked for.
 
-Without a configuration: provider, model and endpoint are read from the call. The arguments themselves go to LiteLLM untouched.
+Without a configuration: provider, model and endpoint are read from the arguments, which go to LiteLLM untouched but for the retries
+and the timeout of a request that is made for the host.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from agentcore_metering.constants import LITELLM_REQUEST_TIMEOUT
 from agentcore_metering.core.gateway import provider_of
 from agentcore_metering.core.operations import OPERATIONS
 from agentcore_metering.core.providers import Provider, provider_named, semconv_provider_name
-from agentcore_metering.core.request import server_of, span_parameters
+from agentcore_metering.core.request import RequestPolicy, retries_of, server_of, span_parameters, timeout_of
 from agentcore_metering.core.types import CallRequest, ModelTarget
 
-__all__ = ["direct_request"]
+__all__ = ["direct_request", "ready_request"]
 
 UNKNOWN_PROVIDER = "unknown"
+
+_RETRIES = ("num_retries", "max_retries", "retry_policy")
 
 _DEFAULT_MODELS = {"image_generation": "dall-e-2"}
 """What LiteLLM takes where no model is named."""
@@ -70,6 +74,23 @@ def direct_request(function: str, arguments: Mapping[str, Any]) -> CallRequest:
         redact_exceptions=False,
         function=function,
         output_type=spec.output_type,
+    )
+
+
+def ready_request(arguments: Mapping[str, Any], policy: RequestPolicy) -> CallRequest:
+    """The request of a host that has LiteLLM's arguments for `completion` ready and lets us make it: deadline and retries are ours.
+
+    Raises:
+        ConfigError: `timeout` or `num_retries` is not usable.
+    """
+    timeout_s = timeout_of(arguments.get("timeout"))
+    sent = {key: value for key, value in arguments.items() if key not in _RETRIES}
+    return replace(
+        direct_request("completion", arguments),
+        arguments={**sent, "timeout": timeout_s},
+        timeout_s=timeout_s,
+        max_retries=retries_of(arguments.get("num_retries")),
+        redact_exceptions=policy.redact_exceptions,
     )
 
 

@@ -24,9 +24,10 @@ __all__ = [
     "RequestPolicy",
     "build_request",
     "litellm_params",
-    "ready_request",
+    "retries_of",
     "server_of",
     "span_parameters",
+    "timeout_of",
 ]
 
 MAX_NUM_RETRIES = 10
@@ -140,41 +141,6 @@ def build_request(
     )
 
 
-def ready_request(
-    params: Mapping[str, Any], secrets: tuple[str, ...] = (), policy: RequestPolicy = DEFAULT_POLICY
-) -> CallRequest:
-    """The request of a caller who has LiteLLM's arguments for `completion` ready: sent as they are, but for the retries, which are ours.
-
-    Raises:
-        ConfigError: `timeout` or `num_retries` is not usable.
-    """
-    arguments = {
-        key: value for key, value in params.items() if key not in ("num_retries", "max_retries", "retry_policy")
-    }
-    arguments["timeout"] = _timeout_s(params.get("timeout"))
-    model = str(params.get("model") or "")
-    prefix, _slash, rest = model.rpartition("/") if params.get("custom_llm_provider") else model.partition("/")
-    provider = str(params.get("custom_llm_provider") or (prefix if rest else "openai"))
-    address, port = server_of(params.get("api_base"))
-    return CallRequest(
-        target=ModelTarget(
-            operation=OPERATIONS["completion"].operation,
-            provider=provider,
-            provider_name=semconv_provider_name(provider),
-            request_model=rest or model,
-            litellm_model=model,
-            server_address=address,
-            server_port=port,
-        ),
-        arguments=arguments,
-        timeout_s=arguments["timeout"],
-        max_retries=_num_retries(params.get("num_retries")),
-        parameters=span_parameters(arguments),
-        secrets=secrets,
-        redact_exceptions=policy.redact_exceptions,
-    )
-
-
 def litellm_params(provider_id: str, options: Mapping[str, Any], function: str = "completion") -> dict[str, Any]:
     """LiteLLM's keyword arguments for a configuration, with `timeout` in seconds and `num_retries`.
 
@@ -192,8 +158,8 @@ def litellm_params(provider_id: str, options: Mapping[str, Any], function: str =
         params["custom_llm_provider"] = route.custom_llm_provider
     if "api_base" not in params and provider.sends_api_base and not route.is_foreign_to(provider):
         params["api_base"] = provider.public_api_base
-    params["timeout"] = _timeout_s(options.get("request_timeout_seconds"))
-    params["num_retries"] = _num_retries(options.get("num_retries"))
+    params["timeout"] = timeout_of(options.get("request_timeout_seconds"))
+    params["num_retries"] = retries_of(options.get("num_retries"))
     params.setdefault("drop_params", True)
     return params
 
@@ -308,7 +274,8 @@ def _seconds(options: Mapping[str, Any], key: str) -> float | None:
     return seconds
 
 
-def _timeout_s(value: Any) -> int:
+def timeout_of(value: Any) -> int:
+    """Whole seconds, LiteLLM's own where there is no value. Raises ConfigError for anything else."""
     if value is None:
         return LITELLM_REQUEST_TIMEOUT
     try:
@@ -320,7 +287,8 @@ def _timeout_s(value: Any) -> int:
     return seconds
 
 
-def _num_retries(value: Any) -> int:
+def retries_of(value: Any) -> int:
+    """A number of retries, the default where there is no value. Raises ConfigError for anything else."""
     if value is None:
         return LITELLM_NUM_RETRIES
     is_whole = isinstance(value, int) or (isinstance(value, str) and value.strip().isdigit())

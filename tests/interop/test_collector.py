@@ -67,12 +67,12 @@ def is_listening(port: int) -> bool:
 
 
 @contextmanager
-def running_collector(sink: Collector) -> Iterator[str]:
-    """The collector by the repository's own configuration, which hands on to `sink`; the address that it takes OTLP at."""
+def running_collector(engine: str) -> Iterator[str]:
+    """The collector by the repository's own configuration, which hands on to the address `engine`; the one that it takes OTLP at."""
     port = free_port()
     environment = os.environ | {
-        "METRICS_OTLP_ENDPOINT": f"{sink.endpoint}/v1/metrics",
-        "TRACES_OTLP_ENDPOINT": f"{sink.endpoint}/v1/traces",
+        "METRICS_OTLP_ENDPOINT": f"{engine}/v1/metrics",
+        "TRACES_OTLP_ENDPOINT": f"{engine}/v1/traces",
         "OTLP_BIND": "127.0.0.1",
         "OTLP_HTTP_PORT": str(port),
         "OTLP_GRPC_PORT": str(free_port()),
@@ -119,7 +119,7 @@ def test_the_repositorys_configuration_is_valid() -> None:
 def test_tokens_and_cost_arrive_behind_a_real_collector(stub: StubProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     mix = make_mix(7, 16, make_models(stub))
 
-    with collecting() as sink, running_collector(sink) as endpoint:
+    with collecting() as sink, running_collector(sink.endpoint) as endpoint:
         with exporting_to(endpoint, monkeypatch):
             for call in mix:
                 perform(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -25,10 +26,11 @@ from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.telemetry.observer import TelemetryObserver
 from example.stub_provider import StubProvider, directive
 from tests.django.builders import make_stub_config
-from tests.interop.test_collector import free_port, wait_until
+from tests.interop.test_collector import free_port, needs_collector, running_collector, wait_until
 
 PHOENIX = os.environ.get("PHOENIX_BIN", "")
-PROJECT = "agentcore"
+SHAPES = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5", "gemini": "gemini-2.5-flash"}
+"""Providers whose answers differ in shape, each with a model that both price books know."""
 COSTS = "{ projects { edges { node { name tokenCountTotal tokenCountPrompt tokenCountCompletion costSummary { total { cost } } } } } }"
 
 pytestmark = [
@@ -69,18 +71,18 @@ def _is_ready(address: str) -> bool:
         return False
 
 
-def project_of(address: str) -> dict[str, Any]:
-    """Phoenix's own sums over the project."""
+def project_of(address: str, name: str) -> dict[str, Any]:
+    """Phoenix's own sums over the project of this name."""
     body = json.dumps({"query": COSTS}).encode()
     request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         edges = json.load(answer)["data"]["projects"]["edges"]
-    return next((edge["node"] for edge in edges if edge["node"]["name"] == PROJECT), {})
+    return next((edge["node"] for edge in edges if edge["node"]["name"] == name), {})
 
 
-def sums_of(address: str) -> tuple[Any, Any, Decimal]:
+def sums_of(address: str, name: str) -> tuple[Any, Any, Decimal]:
     """Input tokens, output tokens and cost in dollars, at 12 places."""
-    project = project_of(address)
+    project = project_of(address, name)
     cost = project.get("costSummary", {}).get("total", {}).get("cost") or 0
     return (
         project.get("tokenCountPrompt"),
@@ -89,30 +91,47 @@ def sums_of(address: str) -> tuple[Any, Any, Decimal]:
     )
 
 
-def spans_in(address: str) -> list[dict[str, Any]]:
-    with urllib.request.urlopen(f"{address}/v1/projects/{PROJECT}/spans?limit=100", timeout=10) as answer:
+def spans_in(address: str, name: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{address}/v1/projects/{name}/spans?limit=100", timeout=10) as answer:
         return list(json.load(answer)["data"])
 
 
-def test_phoenix_counts_the_same_tokens_and_the_same_cost(
+def make_calls(stub: StubProvider, provider: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole answer and a stream, whose spans go to the OTLP endpoint at `address` under the provider's name."""
+    tracing = TracerProvider(resource=Resource({"openinference.project.name": provider}), shutdown_on_exit=False)
+    tracing.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{address}/v1/traces")))
+    monkeypatch.setattr(runtime, "TelemetryObserver", lambda **_choices: TelemetryObserver(tracing))
+    runtime.reset()
+    config = make_stub_config(stub, provider, SHAPES[provider])
+    for stream in (False, True):
+        prompt = directive(in_=1200, out=300, cached=200, text="Hi")
+        list(
+            LLMTracker.call_and_track(
+                messages=[{"role": "user", "content": prompt}], model_uuid=config.uuid, stream=stream
+            )
+        )
+    tracing.shutdown()
+
+
+def sums_of_rows(provider: str) -> tuple[Any, Any, Decimal]:
+    rows = LLMUsage.objects.filter(provider=provider)
+    tokens = rows.aggregate(input=Sum("prompt_tokens"), output=Sum("completion_tokens"))
+    return tokens["input"], tokens["output"], sum((row.cost or Decimal(0) for row in rows), Decimal(0))
+
+
+@needs_collector
+def test_phoenix_behind_a_collector_counts_the_same_tokens_and_the_same_cost(
     stub: StubProvider, phoenix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = TracerProvider(resource=Resource({"openinference.project.name": PROJECT}), shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{phoenix}/v1/traces")))
-    monkeypatch.setattr(runtime, "TelemetryObserver", lambda **_choices: TelemetryObserver(provider))
-    make_stub_config(stub)
+    with running_collector(phoenix) as address:
+        for provider in SHAPES:
+            make_calls(stub, provider, address, monkeypatch)
 
-    for stream in (False, True):
-        answer = LLMTracker.call_and_track(
-            messages=[{"role": "user", "content": directive(in_=1200, out=300, cached=200, text="Hi")}], stream=stream
-        )
-        list(answer)
-    provider.shutdown()
-
-    rows = LLMUsage.objects.aggregate(input=Sum("prompt_tokens"), output=Sum("completion_tokens"))
-    cost = sum((row.cost or Decimal(0) for row in LLMUsage.objects.all()), Decimal(0))
-    # It reads and prices spans a moment after it has taken them.
-    wait_until(lambda: sums_of(phoenix) == (rows["input"], rows["output"], cost), timeout_s=60)
-
-    assert sums_of(phoenix) == (rows["input"], rows["output"], cost)
-    assert Counter(span["span_kind"] for span in spans_in(phoenix)) == {"LLM": 2}
+        for provider in SHAPES:
+            expected = sums_of_rows(provider)
+            # It reads and prices spans a moment after it has taken them.
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: sums_of(phoenix, provider) == expected, timeout_s=40)  # noqa: B023 - used at once
+            assert sums_of(phoenix, provider) == expected
+            assert expected[2] > 0
+            assert Counter(span["span_kind"] for span in spans_in(phoenix, provider)) == {"LLM": 2}

@@ -9,15 +9,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from agentcore_metering.adapters.django.config.source import secret_values
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.outcomes import raise_friendly
 from agentcore_metering.adapters.django.trackers.state import append_llm_call, message_dict, parse_state, usage_dict
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.completion import complete
 from agentcore_metering.core.containment import contained
+from agentcore_metering.core.direct_request import ready_request
 from agentcore_metering.core.lifecycle import Call, uuid7
-from agentcore_metering.core.request import CREDENTIAL_KEYS, ready_request
 from agentcore_metering.core.responses import Reply, read_tool_calls
 from agentcore_metering.core.types import (
     AttemptRecord,
@@ -51,8 +50,7 @@ def call_ready(  # noqa: PLR0913 - existing projects call it by this signature
     `effective_state` says who calls, `state` gets `llm_calls`; `model` is what `params` says. Raises as `call_and_track` does.
     """
     metering = get_metering()
-    credentials = {key: params[key] for key in CREDENTIAL_KEYS if params.get(key) is not None}
-    request = ready_request(params, secret_values(credentials), metering.request_policy)
+    request = ready_request(params, metering.request_policy)
     context = parse_state(effective_state, node_name)
     metering.prices.refresh_if_due()
     try:
