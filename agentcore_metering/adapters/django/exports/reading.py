@@ -1,7 +1,7 @@
 """Rows in batches, oldest first, each batch a query of its own that begins behind the last row of the one before.
 
 So an export of any length holds no transaction, no cursor and no more than one batch: a client who goes away ends it at the next batch,
-and a pooler between us and the database is no hindrance. A query with its own server-side cursor was measured to be no faster.
+and a pooler between us and the database is no hindrance.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class Actor:
     """A user as he is written down: by texts, which outlive his account."""
 
     via: str
-    """The way by which he came: `api`, or `code` where it is not known."""
+    """The way by which he came: `api`, `admin`, or `code` where it is not known."""
     id: str = ""
     """His primary key; empty where nobody is known."""
     name: str = ""

@@ -61,7 +61,7 @@ class LLMConfigChange(models.Model):
         _("who"), max_length=255, blank=True, default="", help_text=_("A user's primary key; empty: nobody is known.")
     )
     actor_name = models.CharField(_("name"), max_length=255, blank=True, default="")
-    via = models.CharField(_("by way of"), max_length=20, help_text=_("api, or code."))
+    via = models.CharField(_("by way of"), max_length=20, help_text=_("api, admin, or code."))
 
     objects = ChangeQuerySet.as_manager()
 
