@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP_DEMO := $(VENV)/.installed-demo
 STAMP_DEV := $(VENV)/.installed-dev
+# The releases that the suite was last run with. `make test RELEASES=` takes the newest ones instead.
+RELEASES ?= tests/constraints/tested.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(RELEASES))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog overhead stats-scale check clean
@@ -15,12 +18,12 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is %s. Try: make PYTHON=python3.11" % sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 
-$(STAMP_DEMO): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+$(STAMP_DEMO): pyproject.toml $(RELEASES) | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[demo]'
 	@touch $@
 
-$(STAMP_DEV): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+$(STAMP_DEV): pyproject.toml $(RELEASES) | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[dev]'
 	@touch $@ $(STAMP_DEMO)
 
 demo: $(STAMP_DEMO) ## calls of every kind against a stub provider, then the figures side by side (ONCE=1: without serving)

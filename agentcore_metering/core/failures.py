@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
-from agentcore_metering.core.masking import forms_of, has_form, redact
+from agentcore_metering.core.masking import MASK, forms_of, has_form, mask_forms, redact
 from agentcore_metering.core.payload import read
 from agentcore_metering.core.types import Failure, FailureKind
 
@@ -127,7 +127,7 @@ def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
 
 
 def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth: int = 0) -> Any:
-    """`value` without the secrets, itself where it has none; headers, also those of a response and its request, are masked in place."""
+    """`value` without the secrets, itself where it has none; a response and its requests are masked in place: headers, body and address."""
     if isinstance(value, str):
         return redact(value, secrets) if has_form(value, forms) else value
     if depth >= MAX_DEPTH:
@@ -141,12 +141,34 @@ def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth:
     if isinstance(value, MutableMapping):
         for key, item in list(value.items()):
             value[key] = _masked(item, secrets, forms, depth + 1)
-    # httpx keeps both for underscored names too, and raises for a request that there is not.
-    for name in ("headers", "_request"):
+    # Underscored where httpx raises for what there is not.
+    for name in ("headers", "_request", "next_request", "history"):
         part = getattr(value, name, None)
         if part is not None:
             _masked(part, secrets, forms, depth + 1)
+    own = getattr(value, "__dict__", {})
+    _mask_body(own, forms)
+    _mask_address(own, forms)
     return value
+
+
+def _mask_body(message: dict[str, Any], forms: tuple[str, ...]) -> None:
+    """The body of an httpx response or request, given by its attributes: LiteLLM's later releases keep it on the exception."""
+    content = message.get("_content")
+    if not isinstance(content, bytes):
+        return
+    for form in forms:
+        content = content.replace(form.encode("utf-8", "surrogatepass"), MASK.encode())
+    if content != message["_content"]:
+        message["_content"] = content
+        message.pop("_text", None)
+
+
+def _mask_address(message: dict[str, Any], forms: tuple[str, ...]) -> None:
+    """The address of a request, given by its attributes: some providers have the key in its query."""
+    url = message.get("url")
+    if url is not None and has_form(str(url), forms):
+        message["url"] = type(url)(mask_forms(str(url), forms))
 
 
 def _kind(exc: BaseException) -> FailureKind:

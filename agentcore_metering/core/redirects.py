@@ -7,6 +7,7 @@ turns into an error by its status. Clients of the host are left alone.
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any
@@ -20,7 +21,7 @@ _is_confined: ContextVar[bool] = ContextVar("agentcore_metering_confined_redirec
 
 
 def confine() -> bool:
-    """From here on no request of an httpx client in this context is redirected to another place. Without effect before `install`.
+    """From here on no request of an HTTP client in this context is redirected to another place. Without effect before `install`.
 
     What `release` is to be given: whether that was so already.
     """
@@ -35,14 +36,14 @@ def release(earlier: bool) -> None:
 
 
 def install() -> None:
-    """Have httpx ask this module. Idempotent; a client that is made by a subclass is asked too."""
+    """Have httpx ask this module, and httpx2, which OpenAI's later clients make. Idempotent; a client made by a subclass is asked too."""
     # LiteLLM makes its clients in a dozen places, with redirects on and no parameter for it, so the class is where they meet.
-    import httpx
-
-    if getattr(httpx.Client.send, MARK, False):
-        return
-    httpx.Client.send = _confining(httpx.Client.send)  # type: ignore[method-assign]
-    httpx.AsyncClient.send = _aconfining(httpx.AsyncClient.send)  # type: ignore[method-assign]
+    for name in ("httpx", "httpx2"):
+        library = sys.modules.get(name)
+        if library is None or getattr(library.Client.send, MARK, False):
+            continue
+        library.Client.send = _confining(library.Client.send)
+        library.AsyncClient.send = _aconfining(library.AsyncClient.send)
 
 
 def _confining(send: Any) -> Any:

@@ -63,7 +63,9 @@ def test_target_is_read_from_the_arguments(arguments: dict[str, Any], expected: 
 def test_image_without_a_model_is_of_litellms_default() -> None:
     target = direct_request("image_generation", {"prompt": "a cat"}).target
 
-    assert (target.litellm_model, target.operation) == ("openai/dall-e-2", "generate_content")
+    # Releases of LiteLLM whose map has forgotten the model do not say whose it is.
+    assert target.litellm_model.removeprefix("openai/") == "dall-e-2"
+    assert target.operation == "generate_content"
 
 
 def test_secrets_are_all_texts_that_are_not_known_to_be_none() -> None:

@@ -125,6 +125,23 @@ def test_redact_leaves_short_values_alone() -> None:
     assert redact("a=1, b=11", ["1"]) == "a=1, b=11"
 
 
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_scrub_exception_masks_a_response_its_request_and_where_it_leads(library: str) -> None:
+    http = pytest.importorskip(library)
+    request = http.Request("POST", f"https://host.example/?key={KEY}", headers={"x-api-key": KEY}, content=b"prompt")
+    response = http.Response(307, request=request, headers={"x-echo": KEY}, json={"no such key": KEY, "you are": "Zoë"})
+    response.next_request = http.Request("POST", f"https://host.example/again?key={KEY}", headers={"x-api-key": KEY})
+    exc = provider_error("AuthenticationError", 401, response=response)
+    assert KEY in response.text
+
+    scrub_exception(exc, [KEY])
+
+    assert response.json() == {"no such key": "***", "you are": "Zoë"}
+    assert (response.headers["x-echo"], request.headers["x-api-key"]) == ("***", "***")
+    assert (str(request.url), request.content) == ("https://host.example/?key=***", b"prompt")
+    assert KEY not in f"{response.next_request.url} {response.next_request.headers.multi_items()}"
+
+
 def test_scrub_exception_masks_texts_and_cuts_the_traceback() -> None:
     def send(api_key: str) -> None:
         raise provider_error("AuthenticationError", 401, message=f"no such key {api_key}", body=f"echo {api_key}")

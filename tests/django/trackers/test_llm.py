@@ -128,13 +128,13 @@ def test_a_stream_leaves_three_traces_that_agree(
 def test_a_model_with_another_providers_prefix_has_that_ones_price(
     stub: StubProvider, telemetry: RecordedTelemetry
 ) -> None:
-    make_stub_config(stub, "openai", "groq/llama-guard-3-8b")
+    make_stub_config(stub, "openai", "groq/openai/gpt-oss-20b")
 
     ask(directive(in_=3, out=7))
 
     row = LLMUsage.objects.get()
-    assert row.cost == Decimal("0.000002")  # (3 + 7) * 2e-7
-    assert (row.provider, row.model, row.cost_source) == ("openai", "groq/llama-guard-3-8b", "price_map")
+    assert row.cost == Decimal("0.000002325")  # 3*7.5e-8 + 7*3e-7
+    assert (row.provider, row.model, row.cost_source) == ("openai", "groq/openai/gpt-oss-20b", "price_map")
     assert_three_traces_agree(telemetry)
 
 
