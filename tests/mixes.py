@@ -145,14 +145,7 @@ def _direct_async(call: MixedCall) -> None:
     litellm = importlib.import_module("litellm")
     arguments = _arguments(call, directive(**call.tokens, text="yes"))
 
-    async def main() -> None:
-        try:
-            await litellm.acompletion(**arguments)
-        finally:
-            await litellm.close_litellm_async_clients()
-            await asyncio.sleep(0)
-
-    asyncio.run(main())
+    asyncio.run(litellm.acompletion(**arguments))
 
 
 def _direct_stream(call: MixedCall) -> None:

@@ -28,7 +28,7 @@ from agentcore_metering.core.types import (
     Status,
     Usage,
 )
-from agentcore_metering.telemetry import semconv
+from agentcore_metering.telemetry import semconv, tally
 from agentcore_metering.telemetry.attributes import AttributeMap, CallTotals, base_attributes, cost_source, error_type
 
 _BASE_CACHE_SIZE = 256
@@ -109,7 +109,8 @@ class _ModelNames:
 class CallMetrics:
     """Adds calls and attempts to the instruments of `meter_provider`, or of the global one when it is None.
 
-    The instruments are made at the first measurement. Through the API's proxies a provider that is set later counts from then on.
+    The instruments are made at the first measurement, which they get by way of `tally`. Through the API's proxies a provider that is set
+    later counts from then on.
     Requested and answering models together have at most `max_models` names; every further one is counted as `other`. With
     `has_cost_alias` the histogram `gen_ai.usage.cost` is measured too.
     """
@@ -130,6 +131,7 @@ class CallMetrics:
     @functools.cached_property
     def _instruments(self) -> Instruments:
         meter = metrics.get_meter(semconv.SCOPE_NAME, semconv.SCOPE_VERSION, self._meter_provider, semconv.SCHEMA_URL)
+        tally.have_readers_ask(meter)
         legacy = semconv.LEGACY_INSTRUMENTS if self._has_legacy_names else ()
         alias = semconv.ALIAS_INSTRUMENTS if self._has_cost_alias else ()
         return Instruments(meter, semconv.INSTRUMENTS + legacy + alias)
@@ -137,94 +139,115 @@ class CallMetrics:
     def attempt_ended(self, record: AttemptRecord, context: Context, *, will_retry: bool) -> None:
         """Count one attempt: its tokens, its cost and how it ended. An unknown cost adds nothing; no usage adds zeros."""
         base = self._base(record.target, record.facts.response_model)
-        counters = self._instruments.counters
         if record.target.operation is not Operation.EMBEDDINGS:
             self._count_tokens(record.facts.usage, base, context)
         if record.cost is not None:
-            priced = {
-                **base,
-                semconv.COST_CURRENCY: record.cost.currency,
-                semconv.COST_SOURCE: cost_source(record.cost),
-            }
-            counters[semconv.COST].add(float(record.cost.amount), priced, context)
-        ended = _outcome(base, record.status, record.failure, record.cost_status)
-        counters[semconv.ATTEMPTS].add(1, ended, context)
+            source = cost_source(record.cost)
+            priced = base.with_((semconv.COST_CURRENCY, record.cost.currency), (semconv.COST_SOURCE, source))
+            self._count(semconv.COST, float(record.cost.amount), priced, context)
+        error = _error(record.status, record.failure)
+        self._count(semconv.ATTEMPTS, 1, base.with_(*_outcome(record.status, record.cost_status), *error), context)
         if will_retry:
-            counters[semconv.RETRIES].add(1, _with_error(base, record.status, record.failure), context)
+            self._count(semconv.RETRIES, 1, base.with_(*error), context)
 
     def call_ended(self, record: CallRecord, totals: CallTotals, context: Context) -> None:
         """Count one call and measure it as a whole, all of its attempts together."""
         target, last = record.request.target, record.last_attempt
         base = self._base(target, last.facts.response_model if last is not None else None)
-        ended = _outcome(base, record.status, record.failure, totals.cost_status)
-        self._instruments.counters[semconv.CALLS].add(1, ended, context)
+        error = _error(record.status, record.failure)
+        self._count(semconv.CALLS, 1, base.with_(*_outcome(record.status, totals.cost_status), *error), context)
+        ended = base.with_(*error)
         if target.operation is Operation.EMBEDDINGS:
-            self._measure_embeddings(record, totals, base, context)
+            self._measure_embeddings(record, totals, base.attributes, ended, context)
         else:
-            self._measure_inference(record, totals, base, context)
+            self._measure_inference(record, totals, base.attributes, ended, context)
         if self._has_legacy_names:
-            self._measure_legacy(record, totals, base, context)
+            self._measure_legacy(record, totals, base, ended, context)
         if self._has_cost_alias and (dollars := totals.amounts.get(semconv.COST_ALIAS_CURRENCY)) is not None:
-            self._instruments.histograms[semconv.COST_ALIAS].record(float(dollars), base, context)
+            self._measure(semconv.COST_ALIAS, float(dollars), base.attributes, context)
 
-    def _bounded_base(self, target: ModelTarget, response_model: str | None) -> AttributeMap:
+    def _count(self, name: str, amount: float, attributes: AttributeMap, context: Context) -> None:
+        tally.count(self._instruments.counters[name], amount, attributes, context)
+
+    def _measure(self, name: str, value: float, attributes: AttributeMap, context: Context) -> None:
+        tally.measure(self._instruments.histograms[name], value, attributes, context)
+
+    def _bounded_base(self, target: ModelTarget, response_model: str | None) -> _Base:
         if target.request_model:
             target = replace(target, request_model=self._models.bounded(target.request_model))
-        return base_attributes(target, self._models.bounded(response_model) if response_model else None)
+        return _Base(base_attributes(target, self._models.bounded(response_model) if response_model else None))
 
-    def _count_tokens(self, usage: Usage, base: AttributeMap, context: Context) -> None:
+    def _count_tokens(self, usage: Usage, base: _Base, context: Context) -> None:
         # Zeros too: the specification wants a failed call to be there, and a series that begins at 0 has a first increase.
-        labelled = {**base, semconv.TOKENS_MODALITY: semconv.TOKENS_MODALITY_UNKNOWN}
+        labelled = base.with_((semconv.TOKENS_MODALITY, semconv.TOKENS_MODALITY_UNKNOWN))
         for name, tokens_of in _TOKEN_COUNTERS:
-            self._instruments.counters[name].add(tokens_of(usage), labelled, context)
+            self._count(name, tokens_of(usage), labelled, context)
 
-    def _measure_inference(self, record: CallRecord, totals: CallTotals, base: AttributeMap, context: Context) -> None:
-        histograms = self._instruments.histograms
-        ended = _with_error(base, record.status, record.failure)
+    def _measure_inference(
+        self, record: CallRecord, totals: CallTotals, base: AttributeMap, ended: AttributeMap, context: Context
+    ) -> None:
         usage = totals.usage or NO_USAGE
-        histograms[semconv.INFERENCE_DURATION].record(record.duration_s, ended, context)
-        histograms[semconv.INFERENCE_OPERATION_INPUT_TOKENS].record(usage.input_tokens, ended, context)
-        histograms[semconv.INFERENCE_OPERATION_OUTPUT_TOKENS].record(usage.output_tokens, ended, context)
-        self._measure_chunks(
-            record, (semconv.INFERENCE_TIME_TO_FIRST_CHUNK, semconv.INFERENCE_TIME_PER_OUTPUT_CHUNK), base, context
-        )
+        self._measure(semconv.INFERENCE_DURATION, record.duration_s, ended, context)
+        self._measure(semconv.INFERENCE_OPERATION_INPUT_TOKENS, usage.input_tokens, ended, context)
+        self._measure(semconv.INFERENCE_OPERATION_OUTPUT_TOKENS, usage.output_tokens, ended, context)
+        names = (semconv.INFERENCE_TIME_TO_FIRST_CHUNK, semconv.INFERENCE_TIME_PER_OUTPUT_CHUNK)
+        self._measure_chunks(record, names, base, context)
 
-    def _measure_embeddings(self, record: CallRecord, totals: CallTotals, base: AttributeMap, context: Context) -> None:
-        histograms = self._instruments.histograms
-        ended = _with_error(base, record.status, record.failure)
-        histograms[semconv.EMBEDDINGS_DURATION].record(record.duration_s, ended, context)
+    def _measure_embeddings(
+        self, record: CallRecord, totals: CallTotals, base: AttributeMap, ended: AttributeMap, context: Context
+    ) -> None:
+        self._measure(semconv.EMBEDDINGS_DURATION, record.duration_s, ended, context)
         if totals.usage is not None:
-            histograms[semconv.EMBEDDINGS_OPERATION_INPUT_TOKENS].record(totals.usage.input_tokens, base, context)
+            self._measure(semconv.EMBEDDINGS_OPERATION_INPUT_TOKENS, totals.usage.input_tokens, base, context)
 
-    def _measure_legacy(self, record: CallRecord, totals: CallTotals, base: AttributeMap, context: Context) -> None:
-        histograms = self._instruments.histograms
-        ended = _with_error(base, record.status, record.failure)
-        histograms[semconv.LEGACY_DURATION].record(record.duration_s, ended, context)
+    def _measure_legacy(
+        self, record: CallRecord, totals: CallTotals, base: _Base, ended: AttributeMap, context: Context
+    ) -> None:
+        self._measure(semconv.LEGACY_DURATION, record.duration_s, ended, context)
         if totals.usage is not None:
-            tokens = histograms[semconv.LEGACY_TOKENS_USAGE]
-            kind = semconv.LEGACY_TOKENS_TYPE
-            tokens.record(totals.usage.input_tokens, {**base, kind: semconv.LEGACY_TOKENS_TYPE_INPUT}, context)
+            name, kind = semconv.LEGACY_TOKENS_USAGE, semconv.LEGACY_TOKENS_TYPE
+            of_input = base.with_((kind, semconv.LEGACY_TOKENS_TYPE_INPUT))
+            self._measure(name, totals.usage.input_tokens, of_input, context)
             if record.request.target.operation is not Operation.EMBEDDINGS:
-                tokens.record(totals.usage.output_tokens, {**base, kind: semconv.LEGACY_TOKENS_TYPE_OUTPUT}, context)
-        self._measure_chunks(
-            record, (semconv.LEGACY_TIME_TO_FIRST_CHUNK, semconv.LEGACY_TIME_PER_OUTPUT_CHUNK), base, context
-        )
+                of_output = base.with_((kind, semconv.LEGACY_TOKENS_TYPE_OUTPUT))
+                self._measure(name, totals.usage.output_tokens, of_output, context)
+        names = (semconv.LEGACY_TIME_TO_FIRST_CHUNK, semconv.LEGACY_TIME_PER_OUTPUT_CHUNK)
+        self._measure_chunks(record, names, base.attributes, context)
 
     def _measure_chunks(self, record: CallRecord, names: tuple[str, str], base: AttributeMap, context: Context) -> None:
         if not record.request.target.is_streaming:
             return
-        time_to_first_chunk, time_per_output_chunk = (self._instruments.histograms[name] for name in names)
+        time_to_first_chunk, time_per_output_chunk = names
         if record.time_to_first_chunk_s is not None:
-            time_to_first_chunk.record(record.time_to_first_chunk_s, base, context)
+            self._measure(time_to_first_chunk, record.time_to_first_chunk_s, base, context)
         for interval_s in record.chunk_intervals_s:
-            time_per_output_chunk.record(interval_s, base, context)
+            self._measure(time_per_output_chunk, interval_s, base, context)
 
 
-def _with_error(base: AttributeMap, status: Status, failure: Failure | None) -> AttributeMap:
+_Label = tuple[str, str]
+
+
+class _Base:
+    """The attributes of one target, and every set that has some more, each made once: the same object is the same series."""
+
+    __slots__ = ("_more", "attributes")
+
+    def __init__(self, attributes: AttributeMap) -> None:
+        self.attributes = attributes
+        self._more: dict[tuple[_Label, ...], AttributeMap] = {}
+
+    def with_(self, *labels: _Label) -> AttributeMap:
+        """These attributes and `labels`."""
+        found = self._more.get(labels)
+        if found is None:
+            found = self._more[labels] = {**self.attributes, **dict(labels)}
+        return found
+
+
+def _error(status: Status, failure: Failure | None) -> tuple[_Label, ...]:
     error = error_type(status, failure)
-    return base if error is None else {**base, semconv.ERROR_TYPE: error}
+    return () if error is None else ((semconv.ERROR_TYPE, error),)
 
 
-def _outcome(base: AttributeMap, status: Status, failure: Failure | None, cost_status: CostStatus) -> AttributeMap:
-    ended = {**base, semconv.OUTCOME: status.value, semconv.COST_STATUS: cost_status.value}
-    return _with_error(ended, status, failure)
+def _outcome(status: Status, cost_status: CostStatus) -> tuple[_Label, ...]:
+    return (semconv.OUTCOME, status.value), (semconv.COST_STATUS, cost_status.value)

@@ -65,7 +65,16 @@ class CallSpan:
     Without an SDK the tracer hands back the caller's own span; it is left alone, `link` is None and nothing is built or set.
     """
 
-    __slots__ = ("_active_context", "_has_ended", "_is_ours", "_operation", "_span", "_start_ns", "context")
+    __slots__ = (
+        "_active_context",
+        "_exemplar_context",
+        "_has_ended",
+        "_is_ours",
+        "_operation",
+        "_span",
+        "_start_ns",
+        "context",
+    )
 
     def __init__(self, tracer: trace.Tracer, request: CallRequest, context: CallContext, started_at: datetime) -> None:
         parent = _parent_context(context.traceparent)
@@ -73,6 +82,7 @@ class CallSpan:
         self._start_ns = _unix_ns(started_at)
         self._has_ended = False
         self._active_context: Context | None = None
+        self._exemplar_context: Context | None = None
         self._span = tracer.start_span(
             attributes.span_name(request.target),
             context=parent,
@@ -84,7 +94,7 @@ class CallSpan:
         parent_id = trace.get_current_span(parent).get_span_context().span_id
         self._is_ours = span_context.is_valid and span_context.span_id != parent_id
         self.context: Context = trace.set_span_in_context(self._span, parent) if self._is_ours else parent
-        """The caller's context with this span, where there is one, current: what exemplars link to."""
+        """The caller's context with this span, where there is one, current."""
         if self.is_recording:
             self._span.set_attributes(attributes.request_attributes(request, context))
 
@@ -99,6 +109,14 @@ class CallSpan:
             span_id=trace.format_span_id(ids.span_id),
             is_sampled=ids.trace_flags.sampled,
         )
+
+    @property
+    def exemplar_context(self) -> Context:
+        """What exemplars link to: the ids alone, because what is kept for a later measurement must not keep a span with its contents."""
+        if self._exemplar_context is None:
+            ids = trace.get_current_span(self.context).get_span_context()
+            self._exemplar_context = trace.set_span_in_context(trace.NonRecordingSpan(ids), Context())
+        return self._exemplar_context
 
     @property
     def is_recording(self) -> bool:
