@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -78,7 +79,12 @@ class RecordingObserver:
     calls: list[CallRecord] = field(default_factory=list)
     attempts: list[tuple[AttemptRecord, bool]] = field(default_factory=list)
     started: list[CallRequest] = field(default_factory=list)
-    is_active: bool = False
+    _active: ContextVar[bool] = field(default_factory=lambda: ContextVar("active", default=False), repr=False)
+
+    @property
+    def is_active(self) -> bool:
+        """Here and now, as a span is current."""
+        return self._active.get()
 
     def call_started(self, request: CallRequest, context: CallContext, started_at: datetime) -> RecordingObserver:
         self.started.append(request)
@@ -89,11 +95,11 @@ class RecordingObserver:
 
     @contextmanager
     def _activation(self) -> Iterator[None]:
-        self.is_active = True
+        token = self._active.set(True)
         try:
             yield
         finally:
-            self.is_active = False
+            self._active.reset(token)
 
     def attempt_ended(self, record: AttemptRecord, *, will_retry: bool) -> None:
         self.attempts.append((record, will_retry))

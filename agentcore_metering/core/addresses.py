@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -84,6 +85,7 @@ class Endpoint:
     """None for a name."""
 
 
+@lru_cache(maxsize=1024)
 def parse_endpoint(url: str) -> Endpoint:
     """The endpoint that `url` names.
 

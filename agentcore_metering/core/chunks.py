@@ -20,6 +20,8 @@ class StreamAccumulator:
     """Takes chunks one by one; knows at any moment what an interrupted stream has given so far."""
 
     def __init__(self) -> None:
+        self.has_provider_chunks = False
+        """Whether `trust_only` will be given the provider's own chunks: what these say of usage is then not looked for twice."""
         self.content: list[str] = []
         self.reasoning: list[str] = []
         self.finish_reason: str | None = None
@@ -103,7 +105,8 @@ class StreamAccumulator:
         self._response_id = self._response_id or read(chunk, "id")
         self._response_model = self._response_model or read(chunk, "model")
         self._service_tier = served_tier(chunk) or self._service_tier
-        self._note_usage(chunk)
+        if not self.has_provider_chunks:
+            self._note_usage(chunk)
 
     def _note_usage(self, chunk: Any) -> None:
         # Any chunk may carry it: OpenAI's last has no choices, others repeat running totals, some send it before the end.

@@ -15,34 +15,36 @@ def read(payload: Any, *names: str) -> Any:
     """The first of the fields `names` that is there and not None, from an object or a dict; else None."""
     if payload is None:
         return None
-    get = _getter(payload)
-    for name in names:
-        value = get(name)
-        if value is not None:
-            return value
-    return None
-
-
-def _getter(payload: Any) -> Callable[[str], Any]:
-    """What gives a field by its name, or None."""
+    # Written out for each kind of payload: every chunk of a stream is asked a dozen times.
+    if isinstance(payload, dict):
+        for name in names:
+            value = payload.get(name)
+            if value is not None:
+                return value
+        return None
     extra = getattr(payload, "__pydantic_extra__", payload)
     if extra is not payload:
-        return partial(_model_field, payload, extra)
-    return payload.get if isinstance(payload, Mapping) else partial(_attribute, payload)
+        return _read_model(payload, extra, names)
+    get = payload.get if isinstance(payload, Mapping) else partial(_attribute, payload)
+    return next((value for name in names if (value := get(name)) is not None), None)
 
 
 def _attribute(payload: Any, name: str) -> Any:
     return getattr(payload, name, None)
 
 
-def _model_field(model: Any, extra: Mapping[str, Any] | None, name: str) -> Any:
-    """A field of a pydantic model. Asked for one that it does not have, a model takes microseconds to say so, for each chunk of a stream."""
-    value = model.__dict__.get(name)
-    if value is None and extra is not None:
-        value = extra.get(name)
-    if value is None and (name[0] == "_" or _has_attribute(type(model), name)):
-        value = getattr(model, name, None)
-    return value
+def _read_model(model: Any, extra: Mapping[str, Any] | None, names: tuple[str, ...]) -> Any:
+    """From a pydantic model. Asked for a field that it does not have, a model itself takes microseconds to say so."""
+    own = model.__dict__
+    for name in names:
+        value = own.get(name)
+        if value is None and extra:
+            value = extra.get(name)
+        if value is None and (name[0] == "_" or _has_attribute(type(model), name)):
+            value = getattr(model, name, None)
+        if value is not None:
+            return value
+    return None
 
 
 def _look_for_attribute(model: type, name: str) -> bool:
@@ -55,8 +57,12 @@ _has_attribute: Callable[[Any, str], bool] = lru_cache(1024)(_look_for_attribute
 
 def read_int(payload: Any, *names: str) -> int | None:
     """The first of the fields that holds a whole number, or None. A bool, NaN or text is no number of tokens."""
+    if payload is None:
+        return None
     for name in names:
         value = read(payload, name)
+        if type(value) is int:
+            return value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             continue
         return int(value)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from agentcore_metering.core.off_peak import off_peak_prices
@@ -58,6 +59,7 @@ _MEASURES: Mapping[str, tuple[str, ...]] = {
 """Units that measure what tokens measure too. The first key with a price above zero counts; where tokens are priced none of them does."""
 
 _THRESHOLD = re.compile(r"_above_(\d+)(k?)_tokens(?:_[a-z]+)?\Z")
+_STANDARD_ENDINGS = [""]
 _INCLUSIVE_THRESHOLDS = frozenset({"xai"})
 _REGIONAL_HOST = re.compile(r"\A(eu|us)\.api\.openai\.com\Z")
 _EVERYWHERE = frozenset({"global", "not_available"})
@@ -136,7 +138,7 @@ def _token_prices(entry: Mapping[str, Any], tier: str, input_tokens: int, owner:
         price = next((known for ending in endings if (known := _decimal(entry.get(key + ending))) is not None), None)
         if price is not None:
             prices[token_class] = price
-        elif _has_own_price(entry, token_class):
+        elif endings != _STANDARD_ENDINGS and _has_own_price(entry, token_class):
             unpriced.append(token_class)
     label = " ".join(part for part in (tier, f"above_{crossed[0]}" if crossed else "") if part)
     return EntryPrices(prices, tier=label, unpriced=tuple(unpriced))
@@ -146,7 +148,7 @@ def _crossed_thresholds(entry: Mapping[str, Any], suffix: str, input_tokens: int
     """The thresholds that the prompt is past, as they are written, the highest first."""
     found: dict[int, str] = {}
     for key in entry:
-        match = _THRESHOLD.search(key)
+        match = _THRESHOLD.search(key) if "_above_" in key else None
         if match and (key.endswith("_tokens") or (suffix and key.endswith(suffix))) and _is_token_key(key):
             limit = int(match[1]) * (1000 if match[2] else 1)
             if input_tokens > limit or (is_inclusive and input_tokens == limit):
@@ -265,11 +267,19 @@ def _search_fee(entry: Mapping[str, Any]) -> dict[str, Decimal]:
 
 def _decimal(value: Any) -> Decimal | None:
     """The decimal that a JSON number was written as; None for anything that is no finite number >= 0."""
-    if value is None or isinstance(value, bool):
-        return None
+    if isinstance(value, float):
+        return _decimal_of_float(value)
+    return None if value is None or isinstance(value, bool) else _parsed(value)
+
+
+def _parsed(value: Any) -> Decimal | None:
     try:
         # By way of its shortest text: 1.5e-07 is meant, not the binary fraction next to it.
         number = Decimal(str(value))
     except InvalidOperation:
         return None
     return number if number.is_finite() and number >= 0 else None
+
+
+_decimal_of_float = lru_cache(maxsize=4096)(_parsed)
+"""The map's prices are few, and each is asked for with every call."""

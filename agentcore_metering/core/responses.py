@@ -106,14 +106,15 @@ def served_tier(response: Any) -> str | None:
 
     OpenAI has it beside the usage, Anthropic in it; of Gemini's `trafficType` LiteLLM keeps a note.
     """
-    usage = read(response, "usage")
-    notes = read(read(response, "_hidden_params"), "provider_specific_fields")
-    told = (
-        read(response, "service_tier"),
-        read(usage, "service_tier", "trafficType", "traffic_type"),
-        read(notes, "traffic_type"),
-    )
-    return next((tier for tier in told if isinstance(tier, str) and tier), None)
+    for payload, names in (
+        (response, ("service_tier",)),
+        (read(response, "usage"), ("service_tier", "trafficType", "traffic_type")),
+        (read(read(response, "_hidden_params"), "provider_specific_fields"), ("traffic_type",)),
+    ):
+        tier = read(payload, *names) if payload is not None else None
+        if isinstance(tier, str) and tier:
+            return tier
+    return None
 
 
 def read_tool_calls(calls: Any) -> tuple[Mapping[str, Any], ...]:

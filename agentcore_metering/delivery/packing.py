@@ -46,7 +46,7 @@ def pack(value: Any) -> dict[str, Any]:
     for name, pair, may_be_absent in _fields(type(value)):
         item = getattr(value, name)
         if item is not None:
-            packed[name] = pair.pack(item)
+            packed[name] = item if pair is _PLAIN else pair.pack(item)
         elif not may_be_absent:
             packed[name] = None
     return packed
@@ -112,14 +112,15 @@ def _to_json(value: Any) -> Any:
         return {"unreadable": f"{type(value).__name__}: {type(exc).__name__}"}
 
 
+_PLAIN = _Pair(_unchanged, _unchanged)
 _SCALAR = _Pair(_scalar, _unchanged)
 _JSON = _Pair(_to_json, dict)
 _BY_TYPE: dict[Any, _Pair] = {
     UUID: _Pair(lambda value: value.hex, UUID),
     datetime: _Pair(datetime.isoformat, datetime.fromisoformat),
     Decimal: _Pair(str, Decimal),
-    str: _Pair(_unchanged, _unchanged),
-    int: _Pair(_unchanged, _unchanged),
-    float: _Pair(_unchanged, _unchanged),
-    bool: _Pair(_unchanged, _unchanged),
+    str: _PLAIN,
+    int: _PLAIN,
+    float: _PLAIN,
+    bool: _PLAIN,
 }

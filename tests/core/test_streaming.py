@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any
 
 import pytest
 
 from agentcore_metering.core import dropped
 from agentcore_metering.core.lifecycle import Call
+from agentcore_metering.core.nesting import is_metered
 from agentcore_metering.core.streaming import CompletionStream, StreamAnswer
 from agentcore_metering.core.types import CallContext, Status, UsageSource
 from tests.fakes import ScriptedBackend, World, make_chunk, make_request, make_usage_payload, provider_error
@@ -183,10 +185,44 @@ def test_stream_broken_before_output_is_asked_for_again() -> None:
 
 
 def test_stream_is_inside_the_observers_context_only_while_the_provider_is_read() -> None:
-    world = World(ScriptedBackend(CHUNKS))
+    world = World(ScriptedBackend())
+    inside: list[bool] = []
 
+    def provider() -> Any:
+        for chunk in CHUNKS:
+            inside.append(world.observer.is_active)
+            yield chunk
+
+    world.backend.script = [provider]
     for _ in make_stream(world):
         assert not world.observer.is_active
+
+    assert inside == [True] * len(CHUNKS)
+
+
+def test_stream_that_is_closed_while_another_thread_reads_it_ends_all_the_same() -> None:
+    world = World(ScriptedBackend())
+    is_reading, may_go_on = threading.Event(), threading.Event()
+
+    def provider() -> Any:
+        yield CHUNKS[0]
+        is_reading.set()
+        may_go_on.wait(10)
+        yield CHUNKS[1]
+
+    world.backend.script = [provider]
+    stream = make_stream(world)
+    next(stream)
+    reader = threading.Thread(target=lambda: list(stream))
+    reader.start()
+    assert is_reading.wait(10)
+
+    stream.close()
+    may_go_on.set()
+    reader.join(10)
+
+    assert [record.status for record in world.sink.records] == [Status.CANCELLED]
+    assert not is_metered()
 
 
 def test_stream_times_of_first_and_later_chunks() -> None:
