@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from agentcore_metering.core.payload import first, merged, read, read_int
+from agentcore_metering.core.payload import fields_of, first, merged, read, read_int
 from agentcore_metering.core.responses import read_tool_calls, reported_cost, served_tier
 from agentcore_metering.core.types import OutputContent, ResponseFacts
 from agentcore_metering.core.usage import extract_usage, find_usage, usage_units
@@ -62,8 +62,9 @@ class StreamAccumulator:
         """
         self._usage = {}
         for chunk in provider_chunks:
-            self._note_usage(chunk)
-            self._service_tier = served_tier(chunk) or self._service_tier
+            if _may_tell_facts(chunk):
+                self._note_usage(chunk)
+                self._service_tier = served_tier(chunk) or self._service_tier
             self.finish_reason = self.finish_reason or read(first(read(chunk, "choices")), "finish_reason")
 
     @property
@@ -104,6 +105,8 @@ class StreamAccumulator:
     def _note_facts(self, chunk: Any) -> None:
         self._response_id = self._response_id or read(chunk, "id")
         self._response_model = self._response_model or read(chunk, "model")
+        if not _may_tell_facts(chunk):
+            return
         self._service_tier = served_tier(chunk) or self._service_tier
         if not self.has_provider_chunks:
             self._note_usage(chunk)
@@ -126,6 +129,17 @@ class StreamAccumulator:
             function = read(delta, "function")
             call["name"] += read(function, "name") or ""
             call["arguments"] += read(function, "arguments") or ""
+
+
+def _may_tell_facts(chunk: Any) -> bool:
+    """Whether there can be a usage or a tier in it. Most chunks have neither, and to look in each of their places costs more than the text."""
+    own = fields_of(chunk)
+    if own.get("usage") is not None or own.get("service_tier") is not None:
+        return True
+    choice = fields_of(first(own.get("choices")))
+    if choice.get("usage") is not None or choice.get("provider_specific_fields") is not None:
+        return True
+    return read(read(chunk, "_hidden_params"), "provider_specific_fields") is not None
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
-__all__ = ["count_numbers", "first", "merged", "read", "read_int", "texts_in", "to_json"]
+__all__ = ["count_numbers", "fields_of", "first", "merged", "read", "read_int", "texts_in", "to_json"]
 
 
 def read(payload: Any, *names: str) -> Any:
@@ -45,6 +45,15 @@ def _read_model(model: Any, extra: Mapping[str, Any] | None, names: tuple[str, .
         if value is not None:
             return value
     return None
+
+
+def fields_of(payload: Any) -> Mapping[str, Any]:
+    """What an object or a dict holds itself, by name; properties of its class are not among it. For many looks at once."""
+    if isinstance(payload, Mapping):
+        return payload
+    own: Mapping[str, Any] = getattr(payload, "__dict__", {})
+    extra = getattr(payload, "__pydantic_extra__", None)
+    return {**own, **extra} if extra else own
 
 
 def _look_for_attribute(model: type, name: str) -> bool:
