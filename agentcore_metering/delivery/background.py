@@ -43,6 +43,7 @@ class BackgroundLoop:
         step: Callable[[], Pause],
         *,
         linger_s: float,
+        busy_share: float = 1.0,
         at_end: Callable[[], None] | None = None,
         may_start: bool = True,
     ) -> None:
@@ -50,6 +51,9 @@ class BackgroundLoop:
         self._step = step
         self._linger_s = linger_s
         """Between a wake-up and the step, so that it finds more than one piece of work."""
+        self._busy_share = busy_share
+        """The part of the time that steps may take while work keeps coming: it is done in larger pieces instead, yet without a pause
+        longer than the one that a step asks for."""
         self._at_end = at_end
         self._may_start = may_start
         """False where threads stop at any place for any time: one in the middle of a transaction would lock everybody out."""
@@ -128,12 +132,15 @@ class BackgroundLoop:
             while not self._is_stopping:
                 # Before the step: work that comes during it wakes the loop again.
                 self._is_awake = False
-                self._rest(self._step())
+                began_s = time.monotonic()
+                pause = self._step()
+                took_s = time.monotonic() - began_s
+                self._rest(pause, max(self._linger_s, took_s / self._busy_share - took_s))
         finally:
             if self._at_end is not None:
                 self._at_end()
 
-    def _rest(self, pause: Pause) -> None:
+    def _rest(self, pause: Pause, linger_s: float) -> None:
         until_s = time.monotonic() + pause.seconds
         wakes = not pause.is_backoff
         while not self._is_stopping:
@@ -144,5 +151,5 @@ class BackgroundLoop:
             if signal is _Signal.HURRY:
                 return
             if wakes:
-                until_s = min(until_s, time.monotonic() + self._linger_s)
+                until_s = min(until_s, time.monotonic() + linger_s)
                 wakes = False

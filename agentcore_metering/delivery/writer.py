@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 PASS_INTERVAL_S = 0.5
 LINGER_S = 0.02
 """How long a wake-up waits for more records: a transaction costs more than a row."""
+BUSY_SHARE = 0.05
+"""A busy process waits longer: each pass has a price of its own, whatever it finds."""
 SYNC_INTERVAL_S = 0.5
 IDLE_SYNC_S = 60.0
 RELEASE_AFTER_S = 10.0
@@ -72,7 +74,12 @@ class Writer:
         sources = Sources(self._intake, journal, self._adopter)
         self._drain = Drain(sources, self._settlement, clock, self._throttle, self._tell_progress)
         self._drainer = BackgroundLoop(
-            "agentcore-metering-writer", self._step, linger_s=LINGER_S, at_end=self._release, may_start=has_threads
+            "agentcore-metering-writer",
+            self._step,
+            linger_s=LINGER_S,
+            busy_share=BUSY_SHARE,
+            at_end=self._release,
+            may_start=has_threads,
         )
         self._syncer = BackgroundLoop(
             "agentcore-metering-sync", self._sync, linger_s=SYNC_INTERVAL_S, may_start=has_threads

@@ -8,6 +8,7 @@ from queue import Queue
 
 import pytest
 
+from agentcore_metering.delivery import background
 from agentcore_metering.delivery.background import BackgroundLoop, Pause
 
 SOON_S = 10.0
@@ -151,3 +152,43 @@ def test_start_during_a_start_is_left_to_whoever_is_at_it(steps: Steps) -> None:
     with steps.loop._starting:
         assert steps.loop.ensure_running()
     assert steps.loop._thread is None
+
+
+@pytest.mark.parametrize(
+    ("took_s", "lingers_s"),
+    [(0.0001, 0.02), (0.01, 0.19), (0.1, 1.9)],
+    ids=["a short step lingers as told", "a longer one takes a twentieth of the time", "however long it is"],
+)
+def test_steps_take_no_more_than_their_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, took_s: float, lingers_s: float
+) -> None:
+    now_s = 100.0
+    rests: list[float] = []
+
+    def step() -> Pause:
+        nonlocal now_s
+        now_s += took_s
+        return Pause(0.5)
+
+    def rest(_pause: Pause, linger_s: float) -> None:
+        rests.append(linger_s)
+        loop.stop(0)
+
+    monkeypatch.setattr(background.time, "monotonic", lambda: now_s)
+    loop = BackgroundLoop("steps", step, linger_s=0.02, busy_share=0.05)
+    monkeypatch.setattr(loop, "_rest", rest)
+
+    loop._run()
+
+    assert rests == [pytest.approx(lingers_s)]
+
+
+def test_work_that_keeps_coming_waits_no_longer_than_the_pause(steps: Steps) -> None:
+    steps.pause = Pause(0.0)
+    steps.loop._busy_share = 1e-9
+    steps.loop.ensure_running()
+    steps.wait()
+
+    steps.loop.wake()
+
+    assert steps.wait() == "step"
