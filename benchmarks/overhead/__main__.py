@@ -16,7 +16,7 @@ from benchmarks.overhead.host import flush_telemetry, running_host
 from benchmarks.overhead.measure import compared, table
 from benchmarks.overhead.provider import counts, running_provider
 from benchmarks.overhead.shapes import SHAPES
-from benchmarks.overhead.steady import memory_bytes, steady_state
+from benchmarks.overhead.steady import STRETCHES, memory_bytes, steady_state
 from benchmarks.overhead.ways import Way, bare, metered
 
 STEADY_CALLS = 200
@@ -43,9 +43,8 @@ def main() -> None:
             for made, size_bytes in memory_bytes(ways[2], options.memory, MEMORY_STEPS, _settle):
                 print(f"{made:>8,} calls: {size_bytes / 2**20:.1f} MiB resident")
         is_right &= _check_rows(ways, options)
-        print(
-            f"exports received: {counts(address).get('/otlp/traces', 0)} of spans, {counts(address).get('/otlp/metrics', 0)} of metrics"
-        )
+        received = {path: number for path, number in counts(address).items() if path.endswith(("/traces", "/metrics"))}
+        print("exports received:", *(f"{number} at {path}" for path, number in sorted(received.items())))
     sys.exit(0 if is_right else 1)
 
 
@@ -97,7 +96,7 @@ def _check_steady(way: Way, address: str) -> bool:
 def _check_rows(ways: Sequence[Way], options: argparse.Namespace) -> bool:
     from agentcore_metering.adapters.django.models import LLMUsage
 
-    expected: int = len(options.shapes) * (options.rounds + 1) * options.calls + STEADY_CALLS
+    expected: int = len(options.shapes) * (options.rounds + 1) * options.calls + STRETCHES * STEADY_CALLS
     expected += options.memory // MEMORY_STEPS * MEMORY_STEPS
     _settle()
     stored: int = LLMUsage.objects.filter(success=True, prompt_tokens__gt=0).count()

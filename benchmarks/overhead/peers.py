@@ -27,7 +27,7 @@ def make(name: str, address: str) -> list[Way]:
 def _litellm_otel(name: str, address: str) -> Way:
     from litellm.integrations.opentelemetry import OpenTelemetry, OpenTelemetryConfig
 
-    callback = OpenTelemetry(OpenTelemetryConfig(exporter="otlp_http", endpoint=f"{address}/otlp/traces"))
+    callback = OpenTelemetry(OpenTelemetryConfig(exporter="otlp_http", endpoint=f"{address}/v1/traces"))
     return bare(name, address, active=partial(_callback, callback), emits="span")
 
 
@@ -52,7 +52,13 @@ def _openinference(name: str, address: str) -> Way:
     return _wrapping(name, address, LiteLLMInstrumentor())
 
 
-def _wrapping(name: str, address: str, instrumentor: Any) -> Way:
+def _openllmetry(name: str, address: str) -> Way:
+    from opentelemetry.instrumentation.litellm import LiteLLMInstrumentor
+
+    return _wrapping(name, address, LiteLLMInstrumentor(), emits="span, metrics")
+
+
+def _wrapping(name: str, address: str, instrumentor: Any, emits: str = "span") -> Way:
     """What an instrumentor puts in the place of LiteLLM's functions, which themselves are put back."""
     import litellm
 
@@ -61,8 +67,12 @@ def _wrapping(name: str, address: str, instrumentor: Any) -> Way:
     wrapped = {each: getattr(litellm, each) for each in functions}
     for each, function in functions.items():
         setattr(litellm, each, function)
-    return bare(name, address, **wrapped, emits="span")
+    return bare(name, address, **wrapped, emits=emits)
 
 
-_PEERS: Mapping[str, Callable[[str, str], Way]] = {"litellm-otel": _litellm_otel, "openinference": _openinference}
+_PEERS: Mapping[str, Callable[[str, str], Way]] = {
+    "litellm-otel": _litellm_otel,
+    "openinference": _openinference,
+    "openllmetry": _openllmetry,
+}
 NAMES = tuple(_PEERS)

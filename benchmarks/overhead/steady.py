@@ -14,13 +14,22 @@ from django.db import connection
 from benchmarks.overhead.provider import counts
 from benchmarks.overhead.ways import Way
 
-__all__ = ["memory_bytes", "steady_state"]
+__all__ = ["STRETCHES", "memory_bytes", "steady_state"]
 
+STRETCHES = 2
 PAGE_BYTES = resource.getpagesize()
 
 
 def steady_state(way: Way, address: str, calls: int) -> tuple[int, int]:
-    """SQL statements of the caller's thread and connections to the provider that `calls` further calls take."""
+    """SQL statements of the caller's thread and connections to the provider that `calls` further calls take.
+
+    Twice a minute a call finds the copies of configuration and prices no longer fresh and asks for them anew; that is no steady state.
+    Of two stretches that follow each other, far shorter than that, at most one has it.
+    """
+    return min(_stretch(way, address, calls) for _ in range(STRETCHES))
+
+
+def _stretch(way: Way, address: str, calls: int) -> tuple[int, int]:
     statements: list[str] = []
 
     def note(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
