@@ -239,6 +239,7 @@ def _errors() -> list[Panel]:
                 for_field("p95", unit="s"),
                 for_field("Cost", decimals=6),
                 for_field("Cost per 1k", decimals=6),
+                *_narrow("Calls", "Tokens", "p95"),
             ],
         ),
         table(
@@ -253,8 +254,14 @@ def _errors() -> list[Panel]:
             ],
             width=8,
             transformations=[_organize({MODEL: "Asked for", RESPONSE_MODEL: "Answered", "Value": "Attempts"})],
+            overrides=_narrow("Attempts"),
         ),
     ]
+
+
+def _narrow(*names: str) -> list[Json]:
+    """Overrides for columns of figures, which leave the width to names of models."""
+    return [for_field(name, **{"custom.width": 90}) for name in names]
 
 
 def _model_targets() -> list[Json]:
