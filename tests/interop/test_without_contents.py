@@ -7,7 +7,6 @@ those two, so that the merge of the two files, the order and the way through are
 from __future__ import annotations
 
 import functools
-import importlib
 import re
 import subprocess
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from example.stub_provider import StubProvider, directive
 from tests.django.builders import KEY, make_stub_config
 from tests.equality import of_rows, of_spans
 from tests.interop import overlay
-from tests.interop.instrumented import switched_on
+from tests.interop.instrumented import call_past_us, switched_on
 from tests.interop.test_collector import OTELCOL, exporting_to, needs_collector, running_collector, wait_until
 from tests.interop.test_litellm_callbacks import REQUEST_SPAN, callback
 from tests.telemetry import builders
@@ -217,18 +216,9 @@ NEIGHBOURS = [each for each in INSTRUMENTORS if each.package != "openlit"]
 
 
 def ask(stub: StubProvider, neighbour: Instrumentor) -> None:
-    """One call where the instrumentation stands: in LiteLLM, or in the OpenAI client, which not every release of LiteLLM uses alike."""
     asked = f"about the {ASKED} {directive(text=f'it is a {ANSWERED}')}"
-    messages: list[Any] = [{"role": "system", "content": f"you are a {INSTRUCTED}"}, {"role": "user", "content": asked}]
-    if neighbour.sees_litellm:
-        litellm = importlib.import_module("litellm")
-        litellm.completion(
-            model="openai/gpt-4o-mini", messages=messages, api_base=stub.api_base("openai"), api_key=KEY, max_retries=0
-        )
-        return
-    openai = importlib.import_module("openai")
-    with openai.OpenAI(api_key=KEY, base_url=stub.api_base("openai"), max_retries=0) as client:
-        client.chat.completions.create(model="gpt-4o-mini", messages=messages)
+    messages = [{"role": "system", "content": f"you are a {INSTRUCTED}"}, {"role": "user", "content": asked}]
+    call_past_us(stub, neighbour, messages)
 
 
 @pytest.mark.parametrize("neighbour", NEIGHBOURS, ids=lambda each: each.package)
