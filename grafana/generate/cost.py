@@ -39,6 +39,18 @@ _NEXT_MONTH = f"({_MONTH} + interval '1 month')"
 _THIS_MONTH = f"FROM metering_usage WHERE {CHOSEN_CURRENCY} AND created_at >= {_MONTH}"
 _MONTH_TO_DATE = f"SELECT coalesce(sum(cost), 0) AS spend {_THIS_MONTH}"
 _COST = select(semconv.COST, COSTS)
+_WIDTHS = {
+    "id": 110,
+    "created_at": 170,
+    "model": 130,
+    "node": 90,
+    "user_id": 80,
+    "cost": 110,
+    "currency": 80,
+    "status": 90,
+    "trace_id": 90,
+}
+"""Of the columns of single attempts, in pixels: all of them fit without scrolling on a screen of ordinary width."""
 _EXACT = "From the rows, so exact, to the last one that is in the database."
 
 
@@ -184,6 +196,7 @@ def _spend() -> list[Panel]:
             "short",
             width=24,
             custom=BARS,
+            defaults={"min": 0},
         ),
     ]
 
@@ -229,7 +242,11 @@ def _calls() -> list[Panel]:
             [sql(dearest)],
             width=16,
             height=10,
-            overrides=[for_field("cost", decimals=9), *row_links()],
+            overrides=[
+                for_field("cost", decimals=9),
+                *(for_field(name, **{"custom.width": width}) for name, width in _WIDTHS.items()),
+                *row_links(),
+            ],
         ),
     ]
 

@@ -231,14 +231,15 @@ def _errors() -> list[Panel]:
         ),
         table(
             "Models",
-            f"The ten models with the most calls. Cost is in the chosen currency, also for 1,000 tokens. {_LAG}",
+            f"The ten models with the most calls. Cost is in the chosen currency, also that of 1,000 tokens. {_LAG}",
             _model_targets(),
-            width=14,
+            width=16,
             transformations=_model_columns(),
             overrides=[
                 for_field("p95", unit="s"),
                 for_field("Cost", decimals=6),
-                for_field("Cost per 1,000 tokens", decimals=6),
+                for_field("Cost per 1k", decimals=6),
+                *_narrow("Calls", "Tokens", "p95"),
             ],
         ),
         table(
@@ -251,10 +252,16 @@ def _errors() -> list[Panel]:
                     table=True,
                 )
             ],
-            width=10,
+            width=8,
             transformations=[_organize({MODEL: "Asked for", RESPONSE_MODEL: "Answered", "Value": "Attempts"})],
+            overrides=_narrow("Attempts"),
         ),
     ]
+
+
+def _narrow(*names: str) -> list[Json]:
+    """Overrides for columns of figures, which leave the width to names of models."""
+    return [for_field(name, **{"custom.width": 90}) for name in names]
 
 
 def _model_targets() -> list[Json]:
@@ -271,7 +278,7 @@ def _model_targets() -> list[Json]:
 
 
 def _model_columns() -> list[Json]:
-    names = ("Calls", "Tokens", "Cost", "Cost per 1,000 tokens", "p95")
+    names = ("Calls", "Tokens", "Cost", "Cost per 1k", "p95")
     values = {f"Value #{chr(ord('A') + index)}": name for index, name in enumerate(names)}
     return [{"id": "merge", "options": {}}, _organize({MODEL: "Model", **values})]
 

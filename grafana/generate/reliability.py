@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentcore_metering.telemetry import semconv
-from grafana.generate.panels import GREEN_THEN_RED, STACKED, Json, Panel, Row, dashboard, for_field, query, stat
+from grafana.generate.panels import (
+    GREEN_THEN_RED,
+    STACKED,
+    Json,
+    Panel,
+    Row,
+    dashboard,
+    for_field,
+    in_colour,
+    query,
+    stat,
+)
 from grafana.generate.promql import (
     CALLS,
     PROCESS,
@@ -17,7 +28,7 @@ from grafana.generate.promql import (
     share,
     total,
 )
-from grafana.generate.series import ERROR_TYPE, FAILURE_REASON, INSTANCE, MODEL, OUTCOME, PART
+from grafana.generate.series import ERROR_TYPE, FAILURE_REASON, INSTANCE, MODEL, OUTCOME, PART, SERVICE
 from grafana.generate.shared import CALL_VARIABLES, DATASOURCE, slow_traces_link
 
 SLOW_S = "10.24"
@@ -91,6 +102,7 @@ def _errors() -> list[Panel]:
             custom=STACKED,
             width=24,
             height=6,
+            overrides=[in_colour("succeeded", "green"), in_colour("failed", "red"), in_colour("cancelled", "yellow")],
         ),
     ]
 
@@ -187,24 +199,25 @@ def _rows() -> list[Panel]:
         ),
         Panel(
             "Waiting",
-            "Records on their way, by process; and on the right their size on disk.",
+            "Records on their way, by service; and on the right their size on disk. The alert names the process.",
             [
-                query(f"sum by ({INSTANCE}) ({of(semconv.SPOOL_RECORDS)})", f"{{{{{INSTANCE}}}}}"),
+                query(f"sum by ({SERVICE}) ({of(semconv.SPOOL_RECORDS)})", f"{{{{{SERVICE}}}}}"),
                 query(f"sum ({of(semconv.SPOOL_SIZE)})", "bytes"),
             ],
             "short",
             width=8,
+            decimals=0,
             overrides=[for_field("bytes", unit="bytes", **{"custom.axisPlacement": "right"})],
         ),
         Panel(
             "Trouble on the way",
-            "Per second, by reason; none of it loses a record. Below it errors of metering by part.",
+            "Per second: failed writes by reason, none of which loses a record, and errors of metering by part.",
             [
                 query(
                     or_none(rate(of(semconv.PERSIST_FAILURES), (FAILURE_REASON,)), FAILURE_REASON),
-                    f"{{{{{FAILURE_REASON}}}}}",
+                    f"write failed: {{{{{FAILURE_REASON}}}}}",
                 ),
-                query(or_none(rate(of(semconv.CONTAINED_ERRORS), (PART,)), PART), f"part: {{{{{PART}}}}}"),
+                query(or_none(rate(of(semconv.CONTAINED_ERRORS), (PART,)), PART), f"error in: {{{{{PART}}}}}"),
             ],
             "short",
             width=8,

@@ -1,9 +1,12 @@
 // A preview of the dashboards by Grafana's own panel components, outside of Grafana, from what real engines answered. See README.md.
+import '@fontsource/inter/400.css';
+import '@fontsource/inter/500.css';
 import { createRoot } from 'react-dom/client';
 import { createTheme, FieldType, getDisplayProcessor, ThemeContext, toDataFrame } from '@grafana/data';
 import { BigValue, BigValueColorMode, GlobalStyles, LegendDisplayMode, PanelChrome, PortalContainer, Table, TimeSeries } from '@grafana/ui';
 
-const theme = createTheme({ colors: { mode: 'dark' } });
+const parameters = new URLSearchParams(location.search);
+const theme = createTheme({ colors: { mode: parameters.get('theme') === 'light' ? 'light' : 'dark' } });
 const CELL = { width: 60, height: 38, gap: 8 };
 const HIDDEN = ['Time', '__name__'];
 
@@ -114,7 +117,10 @@ function figure({ panel, answers }: Shown) {
 }
 
 function Body({ shown, width, height, times }: { shown: Shown; width: number; height: number; times: any }) {
-  const { panel } = shown;
+  const { panel, answers } = shown;
+  if (answers.length && !answers.some((each) => each.series || each.columns)) {
+    return <Absent text="traces: not in this preview" />;
+  }
   if (panel.type === 'stat' || panel.type === 'gauge') {
     return <BigValue width={width} height={height} value={figure(shown)} theme={theme} colorMode={BigValueColorMode.Value} />;
   }
@@ -125,17 +131,32 @@ function Body({ shown, width, height, times }: { shown: Shown; width: number; he
     const frames = timeSeriesFrames(shown);
     return (
       <TimeSeries
-        frames={frames} width={width} height={height} timeRange={times} timeZone="utc" structureRev={1} options={{}}
+        frames={frames} width={width} height={height} timeRange={reaching(frames, times)} timeZone="utc" structureRev={1} options={{}}
         legend={{ displayMode: LegendDisplayMode.List, placement: 'bottom', calcs: [], showLegend: true }}
         replaceVariables={(text: string) => text}
       />
     );
   }
-  return <div style={{ padding: 20, color: theme.colors.text.secondary }}>{panel.type}: not in this preview</div>;
+  return <Absent text={`${panel.type}: not in this preview`} />;
+}
+
+/** The chosen time, and as much around it as an hour has whose sum is shown: a play takes minutes. */
+function reaching(frames: any[], times: any) {
+  const shown = frames.flatMap((each) => each.fields[0].values);
+  const first = Math.min(times.from.valueOf(), ...shown);
+  const last = Math.max(times.to.valueOf(), ...shown);
+  return { ...times, from: { ...times.from, valueOf: () => first }, to: { ...times.to, valueOf: () => last } };
+}
+
+function Absent({ text }: { text: string }) {
+  return <div style={{ padding: 20, color: theme.colors.text.secondary }}>{text}</div>;
 }
 
 async function main() {
-  const name = new URLSearchParams(location.search).get('d')!;
+  const name = parameters.get('d')!;
+  document.body.style.background = theme.colors.background.canvas;
+  // Grafana measures its figures by this font: with another one they run out of their panels.
+  await Promise.all([400, 500].map((weight) => document.fonts.load(`${weight} 16px Inter`)));
   const data = await (await fetch('data.json')).json();
   const range: any = { from: new Date(data.from), to: new Date(data.to) };
   const moment = (at: Date) => ({ valueOf: () => at.valueOf(), isValid: () => true });

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests.grafana.scene import SUCCESSOR, WORKERS, Scene, playing
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The play of the tests with servers, once for all of them."""
+    with playing(tmp_path_factory.mktemp("grafana"), WORKERS, SUCCESSOR) as scene:
+        yield scene
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -17,12 +17,17 @@ from example.stub_provider import StubProvider
 from grafana.generate.promql import select, total
 from tests.grafana import stage
 from tests.grafana.documents import filled_in
-from tests.grafana.stage import Engine, Host, wait_until
+from tests.grafana.engines import Engine, engines
+from tests.grafana.receiver import Receiver, receiving
+from tests.grafana.shipped import PROMOTED, prometheus_as_shipped
+from tests.grafana.stage import Host, wait_until
 
 NINE = Decimal("1e-9")
 SERVICE = 'service_name="example-host"'
 Worker = tuple[int, int, float]
 """Seed, number of calls, pause between two in seconds."""
+WORKERS: tuple[Worker, ...] = ((1, 40, 0.25), (2, 40, 0.25), (3, 32, 0.3), (4, 24, 0.2))
+SUCCESSOR: Worker = (5, 24, 0.2)
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Scene:
 
     host: Host
     engines: dict[str, Engine]
+    receiver: Receiver
     otlp: str
     start_s: float
     end_s: float
@@ -72,17 +78,22 @@ def playing(directory: Path, workers: tuple[Worker, ...], successor: Worker) -> 
         host = Host(directory, database, stub)
         host.prepare()
         own_port = stage.free_port()
+        own = f"127.0.0.1:{own_port}"
         with (
-            stage.engines(directory, f"127.0.0.1:{own_port}") as (engines, endpoint),
-            stage.collector(directory, endpoint, own_port=own_port) as (otlp, _),
+            engines(directory, own) as (behind_vmagent, vmagent),
+            prometheus_as_shipped(directory, own) as shipped,
+            receiving(PROMOTED, f"{shipped.url}/api/v1/write", vmagent) as receiver,
+            stage.collector(directory, receiver.endpoint, own_port=own_port) as (otlp, _),
         ):
+            every = [shipped, *behind_vmagent]
             start_s = time.time()
             host.work(otlp, *workers)
             host.work(otlp, successor)
             host.run("example.manage", "metering_drain")
-            for engine in engines:
+            for engine in every:
                 _wait_for_all(engine, start_s, count_rows(host))
-            yield Scene(host, {engine.name: engine for engine in engines}, otlp, start_s - 2, time.time())
+            assert receiver.refused == []
+            yield Scene(host, {engine.name: engine for engine in every}, receiver, otlp, start_s - 2, time.time())
 
 
 def _wait_for_all(engine: Engine, start_s: float, attempts: int) -> None:

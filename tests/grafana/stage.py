@@ -1,13 +1,14 @@
-"""A whole deployment on loopback: PostgreSQL, the shipped collector configuration, two engines for metrics, and processes that call.
+"""A whole deployment on loopback: PostgreSQL, the shipped collector configuration, three engines for metrics, and processes that call.
 
-    worker processes -> collector (otel/collector.yaml as it is) -> vmagent -> Prometheus and VictoriaMetrics
+    worker processes -> collector (otel/collector.yaml as it is) -> receiver -> Prometheus as it is shipped
+                                                                        |-----> vmagent -> Prometheus and VictoriaMetrics
 
-vmagent stands in for Prometheus' own OTLP receiver, which Debian builds without, and makes the same names of series.
+Two receivers stand in for Prometheus' own, which Debian builds without: one of the tests, which keeps exemplars (`receiver`), and
+VictoriaMetrics' vmagent, whose names of series nobody here has written.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from tests.servers.site import accepts, free_port
 from tests.telemetry.collector import collecting
 
 OTELCOL = os.environ.get("OTELCOL_BIN", "")
-TOOLS = ("prometheus", "victoria-metrics", "vmagent", "psql")
+TOOLS = ("prometheus", "promtool", "victoria-metrics", "vmagent", "psql")
 READER_PASSWORD = "for the test's own database"
 EXPORT_INTERVAL_S = 1
 START_S, END_S = 60.0, 180.0
@@ -112,95 +113,6 @@ def collector(
         command = [OTELCOL, "--config", str(ROOT / "otel/collector.yaml")]
         with running(command, directory / "collector.log", port, environment):
             yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{own}/metrics"
-
-
-@dataclass(frozen=True)
-class Engine:
-    """An engine for metrics, through the query API that Prometheus and VictoriaMetrics share."""
-
-    name: str
-    url: str
-
-    def query(self, expression: str, at_s: float) -> list[dict[str, Any]]:
-        return self._ask("query", query=expression, time=at_s)
-
-    def query_range(self, expression: str, start_s: float, end_s: float, step_s: float) -> list[dict[str, Any]]:
-        return self._ask("query_range", query=expression, start=start_s, end=end_s, step=step_s)
-
-    def _ask(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
-        body = urllib.parse.urlencode(parameters).encode()
-        try:
-            with urllib.request.urlopen(f"{self.url}/api/v1/{path}", body, timeout=30) as response:
-                answer = json.load(response)
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{self.name} refuses {parameters['query']}: {error.read().decode()[:500]}") from None
-        result: list[dict[str, Any]] = answer["data"]["result"]
-        return result
-
-
-@contextmanager
-def engines(directory: Path, scraped: str) -> Iterator[tuple[list[Engine], str]]:
-    """Prometheus and VictoriaMetrics with the same samples; and where vmagent, which writes to both, takes OTLP."""
-    prometheus, victoria, agent = free_port(), free_port(), free_port()
-    (directory / "prometheus.yaml").write_text("scrape_configs: []\n")
-    with ExitStack() as stack:
-        stack.enter_context(
-            running(
-                [
-                    "prometheus",
-                    f"--config.file={directory / 'prometheus.yaml'}",
-                    f"--storage.tsdb.path={directory / 'prometheus'}",
-                    f"--web.listen-address=127.0.0.1:{prometheus}",
-                    "--web.enable-remote-write-receiver",
-                ],
-                directory / "prometheus.log",
-                prometheus,
-            )
-        )
-        stack.enter_context(
-            running(
-                [
-                    "victoria-metrics",
-                    f"-storageDataPath={directory / 'victoria'}",
-                    f"-httpListenAddr=127.0.0.1:{victoria}",
-                    "-search.latencyOffset=1ms",
-                    "-search.disableCache",
-                ],
-                directory / "victoria.log",
-                victoria,
-            )
-        )
-        (directory / "scrape.yaml").write_text(
-            json.dumps(
-                {
-                    "global": {"scrape_interval": f"{EXPORT_INTERVAL_S}s"},
-                    "scrape_configs": [{"job_name": "otel-collector", "static_configs": [{"targets": [scraped]}]}],
-                }
-            )
-        )
-        stack.enter_context(
-            running(
-                [
-                    "vmagent",
-                    f"-httpListenAddr=127.0.0.1:{agent}",
-                    "-opentelemetry.usePrometheusNaming",
-                    f"-promscrape.config={directory / 'scrape.yaml'}",
-                    f"-remoteWrite.tmpDataPath={directory / 'vmagent'}",
-                    "-remoteWrite.flushInterval=200ms",
-                    f"-remoteWrite.url=http://127.0.0.1:{prometheus}/api/v1/write",
-                    f"-remoteWrite.url=http://127.0.0.1:{victoria}/api/v1/write",
-                ],
-                directory / "vmagent.log",
-                agent,
-            )
-        )
-        yield (
-            [
-                Engine("prometheus", f"http://127.0.0.1:{prometheus}"),
-                Engine("victoria-metrics", f"http://127.0.0.1:{victoria}"),
-            ],
-            f"http://127.0.0.1:{agent}/opentelemetry/v1/metrics",
-        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections import Counter
@@ -89,10 +90,22 @@ def test_panels_do_not_overlap_nor_reach_out_of_the_grid(name: str) -> None:
 
 @every_dashboard
 def test_panels_say_what_they_show_and_in_which_unit(name: str) -> None:
-    for panel in real_panels(DASHBOARDS[name]):
-        assert panel["title"]
-        assert panel["description"].endswith("."), panel["title"]
-        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+    assert [panel["title"] for panel in real_panels(DASHBOARDS[name]) if not is_explained(panel)] == []
+
+
+def is_explained(panel: Mapping[str, Any]) -> bool:
+    """Whether it has a title, a sentence about itself and a unit."""
+    return bool(panel["title"] and panel["description"].endswith(".") and panel["fieldConfig"]["defaults"].get("unit"))
+
+
+@pytest.mark.parametrize("lost", ["title", "description", "unit"])
+def test_a_panel_that_lost_its_words_or_unit_is_told(lost: str) -> None:
+    panel = copy.deepcopy(real_panels(DASHBOARDS["overview"])[0])
+    assert is_explained(panel)
+
+    (panel["fieldConfig"]["defaults"] if lost == "unit" else panel)[lost] = ""  # type: ignore[index]
+
+    assert not is_explained(panel)
 
 
 @every_dashboard
@@ -158,12 +171,37 @@ def test_expression_parses(target: Target) -> None:
 
 @every_expression
 def test_expression_asks_for_what_the_library_emits(target: Target) -> None:
-    for selector in selectors(expression(target)):
+    assert faults(expression(target)) == []
+
+
+def faults(promql: str) -> list[str]:
+    """What an expression asks for and nobody emits: series, and labels of them."""
+    found = []
+    for selector in selectors(promql):
         if COLLECTOR.fullmatch(selector.name):
             continue
         named = [labels for series, labels in EMITTED.items() if selector.matches(series)]
-        assert named, f"nobody emits {selector.name}"
-        assert selector.labels <= frozenset.union(*named), f"{selector.name} has no such label"
+        if not named:
+            found.append(f"nobody emits {selector.name}")
+        elif not selector.labels <= frozenset.union(*named):
+            found.append(f"{selector.name} has no {', '.join(selector.labels - frozenset.union(*named))}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("promql", "told"),
+    [
+        ('agentcore_metering_call_total{service_name="x"}', "nobody emits agentcore_metering_call_total"),
+        ('agentcore_metering_calls_total{telemetry_sdk_name="x"}', "agentcore_metering_calls_total has no telemetry"),
+        (
+            "rate(gen_ai_client_inference_duration_bucket[5m])",
+            "nobody emits gen_ai_client_inference_duration_bucket",
+        ),
+    ],
+    ids=["a renamed metric", "a label of somebody else's", "a unit that is not in the name"],
+)
+def test_a_fault_in_an_expression_is_told(promql: str, told: str) -> None:
+    assert [fault.startswith(told) for fault in faults(promql)] == [True]
 
 
 @every_expression

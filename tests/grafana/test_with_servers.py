@@ -10,23 +10,22 @@ import math
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from agentcore_metering.telemetry import semconv
-from example.stub_provider import StubProvider
 from grafana.generate.promql import select, total
 from grafana.generate.series import CURRENCY, MODEL
-from tests.grafana import stage
+from tests.grafana import shipped, stage
 from tests.grafana.documents import DASHBOARDS, Target, filled_in, targets
-from tests.grafana.scene import NINE, SERVICE, Scene, answers, count_rows, in_sql, playing
-from tests.grafana.stage import Engine, Host, wait_until
+from tests.grafana.engines import Engine
+from tests.grafana.scene import NINE, SERVICE, WORKERS, Scene, answers, count_rows, in_sql
+from tests.grafana.stage import wait_until
 from tests.grafana.test_dashboards import EMITTED
 
 pytestmark = [
@@ -35,19 +34,11 @@ pytestmark = [
     pytest.mark.skipif(bool(stage.missing()), reason=f"lacks {stage.missing()}"),
 ]
 
-WORKERS = ((1, 40, 0.25), (2, 40, 0.25), (3, 32, 0.3), (4, 24, 0.2))
-SUCCESSOR = (5, 24, 0.2)
 EMPTY_IS_WELL = {"Rows without counters", "Rows without a recorded trace"}
 """Panels that show something only where a process was killed, or traces are sampled."""
 
-ENGINES = ("prometheus", "victoria-metrics")
+ENGINES = (shipped.NAME, "prometheus", "victoria-metrics")
 every_engine = pytest.mark.parametrize("engine_name", ENGINES)
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with playing(tmp_path_factory.mktemp("grafana"), WORKERS, SUCCESSOR) as scene:
-        yield scene
 
 
 def problems(scene: Scene, engine: Engine, query: dict[str, Any]) -> list[str]:
@@ -290,43 +281,6 @@ def test_delta_temporality_shows_as_a_total_that_is_not_what_was_sent(scene: Sce
 
     wait_until(lambda: counted(f"{service}-not") == 9, "the sum of what was sent")
     assert counted(service) != 9
-
-
-# Faults of the stack -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A host of which the engines of the scene know nothing."""
-    with StubProvider() as stub, stage.database("elsewhere") as database:
-        host = Host(tmp_path_factory.mktemp("elsewhere"), database, stub)
-        host.prepare()
-        yield host
-
-
-def test_calls_go_on_when_the_engine_is_gone_and_the_collector_counts_what_it_loses(
-    elsewhere: Host, tmp_path: Path
-) -> None:
-    before = count_rows(elsewhere)
-    gone = f"http://127.0.0.1:{stage.free_port()}/api/v1/otlp/v1/metrics"
-
-    with stage.collector(tmp_path, gone, give_up_after="5s") as (otlp, own):
-        elsewhere.work(otlp, (9, 8, 0.0))
-        wait_until(
-            lambda: stage.figures_of(own, "otelcol_exporter_send_failed_metric_points") > 0, "a failure that is counted"
-        )
-
-    elsewhere.run("example.manage", "metering_drain")
-    assert count_rows(elsewhere) == before + 9  # one of the eight was tried again
-
-
-def test_calls_go_on_without_a_collector(elsewhere: Host) -> None:
-    before = count_rows(elsewhere)
-
-    elsewhere.work(f"http://127.0.0.1:{stage.free_port()}", (10, 8, 0.0))
-
-    elsewhere.run("example.manage", "metering_drain")
-    assert count_rows(elsewhere) == before + 9
 
 
 def test_the_collectors_configuration_is_valid_as_it_is() -> None:

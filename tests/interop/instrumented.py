@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from agentcore_metering.adapters.django import LLMTracker
 from agentcore_metering.telemetry import semconv
 from agentcore_metering.telemetry.neighbours import Instrumentor, Obeys
+from example.stub_provider import StubProvider
+from tests.django.builders import KEY
 from tests.telemetry.recording import RecordedTelemetry
 
 HTTPX = Instrumentor(
@@ -49,6 +51,28 @@ def _forget_clients() -> None:
         if callable(close) and not inspect.iscoroutinefunction(close):
             close()
     cache.flush_cache()
+
+
+def call_litellm(stub: StubProvider, messages: Sequence[Mapping[str, str]] = MESSAGES) -> None:
+    """A call of LiteLLM itself."""
+    litellm = importlib.import_module("litellm")
+    place = {"api_base": stub.api_base("openai"), "api_key": KEY, "max_retries": 0}
+    litellm.completion(model="openai/gpt-4o-mini", messages=list(messages), **place)
+
+
+def call_past_us(
+    stub: StubProvider, instrumentor: Instrumentor, messages: Sequence[Mapping[str, str]] = MESSAGES
+) -> None:
+    """A call that is not ours, made where the instrumentation stands.
+
+    In LiteLLM, or in the OpenAI client: later releases of LiteLLM go past that client's methods, so that those who wrap them see nothing.
+    """
+    if instrumentor.sees_litellm:
+        call_litellm(stub, messages)
+        return
+    openai = importlib.import_module("openai")
+    with openai.OpenAI(api_key=KEY, base_url=stub.api_base("openai"), max_retries=0) as client:
+        client.chat.completions.create(model="gpt-4o-mini", messages=list(messages))
 
 
 def call_in_mode(mode: str) -> Any:

@@ -67,8 +67,8 @@ def is_listening(port: int) -> bool:
 
 
 @contextmanager
-def running_collector(engine: str) -> Iterator[str]:
-    """The collector by the repository's own configuration, which hands on to the address `engine`; the one that it takes OTLP at."""
+def running_collector(engine: str, *beside: Path) -> Iterator[str]:
+    """The collector by the repository's own configuration and files beside it, which hands on to the address `engine`; where it takes OTLP."""
     port = free_port()
     environment = os.environ | {
         "METRICS_OTLP_ENDPOINT": f"{engine}/v1/metrics",
@@ -78,7 +78,8 @@ def running_collector(engine: str) -> Iterator[str]:
         "OTLP_GRPC_PORT": str(free_port()),
         "COLLECTOR_METRICS_PORT": str(free_port()),
     }
-    process = subprocess.Popen([OTELCOL, "--config", str(CONFIG)], env=environment, stderr=subprocess.DEVNULL)
+    files = [argument for file in (CONFIG, *beside) for argument in ("--config", str(file))]
+    process = subprocess.Popen([OTELCOL, *files], env=environment, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: process.poll() is not None or is_listening(port))
         assert process.poll() is None, "the collector did not start"

@@ -12,8 +12,8 @@ from agentcore_metering.adapters.django.instrumentation import patching
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.telemetry.neighbours import Instrumentor
 from example.stub_provider import StubProvider
-from tests.interop.instrumented import counts_tokens, ours, switched_on
-from tests.interop.test_neighbours import EACH, call_litellm
+from tests.interop.instrumented import call_litellm, counts_tokens, ours, switched_on
+from tests.interop.test_neighbours import EACH
 from tests.telemetry.recording import RecordedTelemetry
 
 pytestmark = [

@@ -10,9 +10,17 @@ import pytest
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.telemetry.neighbours import INSTRUMENTORS, Instrumentor, Obeys, active_instrumentors
 from example.stub_provider import StubProvider, directive
-from tests.django.builders import KEY, make_stub_config
+from tests.django.builders import make_stub_config
 from tests.django.trackers.operation_cases import CASES, OperationCase
-from tests.interop.instrumented import HTTPX, MESSAGES, call_in_mode, counts_tokens, of_scope, ours, switched_on
+from tests.interop.instrumented import (
+    HTTPX,
+    call_in_mode,
+    call_past_us,
+    counts_tokens,
+    of_scope,
+    ours,
+    switched_on,
+)
 from tests.telemetry.recording import RecordedTelemetry
 
 pytestmark = [
@@ -24,14 +32,6 @@ pytestmark = [
 OBEDIENT = [each for each in INSTRUMENTORS if each.obeys is not Obeys.NOTHING]
 MODES = ("sync", "stream", "async", "async_stream")
 EACH = pytest.mark.parametrize("neighbour", OBEDIENT, ids=lambda each: each.package)
-
-
-def call_litellm(stub: StubProvider) -> None:
-    import litellm
-
-    litellm.completion(
-        model="openai/gpt-4o-mini", messages=MESSAGES, api_base=stub.api_base("openai"), api_key=KEY, max_retries=0
-    )
 
 
 def token_sums(telemetry: RecordedTelemetry) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_neighbour_counts_a_call_that_is_not_ours(
 ) -> None:
     # Without this the tests below would prove nothing.
     with switched_on(neighbour, telemetry):
-        call_litellm(stub)
+        call_past_us(stub, neighbour)
 
     assert [span for span in telemetry.spans if counts_tokens(span)] != []
 
