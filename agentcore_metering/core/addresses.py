@@ -13,6 +13,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from agentcore_metering.core.texts import Text
+
 __all__ = ["Endpoint", "IPAddress", "UnusableAddress", "is_local_name", "is_public", "parse_endpoint"]
 
 IPAddress = IPv4Address | IPv6Address
@@ -72,6 +74,10 @@ _LOCAL_SUFFIXES = (
 class UnusableAddress(ValueError):
     """An address that is none, or that has more than one reading; its text completes the sentence "the address ..."."""
 
+    def __init__(self, text: Text) -> None:
+        super().__init__(str(text))
+        self.text = text
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -93,17 +99,17 @@ def parse_endpoint(url: str) -> Endpoint:
         UnusableAddress: it is no http(s) address, or one that different programs would read differently.
     """
     if _UNREADABLE.search(url):
-        raise UnusableAddress("has a space, a control character or a backslash in it")
+        raise UnusableAddress(Text("has a space, a control character or a backslash in it"))
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UnusableAddress("is none") from None
+        raise UnusableAddress(Text("is none")) from None
     scheme = parts.scheme
     if scheme not in _DEFAULT_PORTS:
-        raise UnusableAddress("does not begin with http:// or https://")
+        raise UnusableAddress(Text("does not begin with http:// or https://"))
     if port == 0:
-        raise UnusableAddress("has port 0")
+        raise UnusableAddress(Text("has port 0"))
     host, ip = _host(parts)
     return Endpoint(scheme, host, port or _DEFAULT_PORTS[scheme], ip)
 
@@ -125,31 +131,31 @@ def is_local_name(host: str) -> bool:
 def _host(parts: SplitResult) -> tuple[str, IPAddress | None]:
     userinfo, _, location = parts.netloc.rpartition("@")
     if "@" in userinfo:
-        raise UnusableAddress("has more than one @ before its path")
+        raise UnusableAddress(Text("has more than one @ before its path"))
     if location.startswith("["):
         return _ip6(location)
     host = unicodedata.normalize("NFKC", parts.hostname or "").replace("\u3002", ".").lower().rstrip(".")
     if not host:
-        raise UnusableAddress("names no host")
+        raise UnusableAddress(Text("names no host"))
     if not host.isascii():
         host = _idna(host)
     if _NUMBER.match(host.rpartition(".")[2]):
         return _ip4(host)
     if len(host) > MAX_HOST_LENGTH or not all(_LABEL.match(label) for label in host.split(".")):
-        raise UnusableAddress("has a host that is no name")
+        raise UnusableAddress(Text("has a host that is no name"))
     return host, None
 
 
 def _ip6(location: str) -> tuple[str, IPAddress]:
     text, _, rest = location[1:].partition("]")
     if not _PORT.match(rest):
-        raise UnusableAddress("has something between its host in brackets and its path")
+        raise UnusableAddress(Text("has something between its host in brackets and its path"))
     try:
         ip = IPv6Address(text)
     except ValueError:
-        raise UnusableAddress("has a host in brackets that is no IPv6 address") from None
+        raise UnusableAddress(Text("has a host in brackets that is no IPv6 address")) from None
     if ip.scope_id is not None:
-        raise UnusableAddress("names a network interface")
+        raise UnusableAddress(Text("names a network interface"))
     return str(ip), ip
 
 
@@ -158,7 +164,7 @@ def _ip4(host: str) -> tuple[str, IPAddress]:
     try:
         ip = ip_address(host)
     except ValueError:
-        raise UnusableAddress("has a number for a host; write an IPv4 address as four decimal numbers") from None
+        raise UnusableAddress(Text("has a number for a host; write an IPv4 address as four decimal numbers")) from None
     return str(ip), ip
 
 
@@ -166,4 +172,4 @@ def _idna(host: str) -> str:
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError:
-        raise UnusableAddress("has a host that is no name") from None
+        raise UnusableAddress(Text("has a host that is no name")) from None

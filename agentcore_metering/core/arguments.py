@@ -8,6 +8,7 @@ from typing import Any
 
 from agentcore_metering.core.errors import RequestError
 from agentcore_metering.core.operations import OPERATIONS
+from agentcore_metering.core.texts import Text
 from agentcore_metering.core.types import EMPTY
 
 __all__ = ["CallArguments", "OperationArguments", "require_arguments", "require_messages"]
@@ -80,4 +81,5 @@ def require_arguments(function: str, given: Mapping[str, Any]) -> None:
     for name in OPERATIONS[function].required:
         value = given.get(name)
         if value is None or (isinstance(value, (str, bytes, list, tuple)) and not value):
-            raise RequestError(f"{name} cannot be empty for {function}: it is {value!r}.")
+            params = {"name": name, "function": function, "value": value}
+            raise RequestError(Text("%(name)s cannot be empty for %(function)s: it is %(value)r.", params))

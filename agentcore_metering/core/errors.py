@@ -13,13 +13,16 @@ MeteringError
  +-- MissingExtra            (ImportError) an optional dependency is not installed
  +-- LLMProviderError                      the opt-in translation of a provider's exception
 
-Each class has a stable `code`. The ValueError bases are what existing projects catch.
+Each class has a stable `code`. The ValueError bases are what existing projects catch. What an error says is English; its `text` is what an
+adapter can say in a reader's language.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar
+
+from agentcore_metering.core.texts import Text
 
 __all__ = [
     "ConfigError",
@@ -42,6 +45,11 @@ class MeteringError(Exception):
 
     code: ClassVar[str] = "metering_error"
 
+    def __init__(self, message: str | Text = "") -> None:
+        super().__init__(str(message))
+        self.text = message if isinstance(message, Text) else Text(message)
+        """What it says, to be translated."""
+
 
 class RequestError(MeteringError, ValueError):
     """The call's arguments cannot be sent."""
@@ -54,13 +62,10 @@ class InvalidField(MeteringError, ValueError):
 
     code = "invalid_field"
 
-    def __init__(self, field: str, message: str, params: Mapping[str, object] | None = None) -> None:
-        super().__init__(message if params is None else message % params)
+    def __init__(self, field: str, message: str | Text, params: Mapping[str, object] | None = None) -> None:
+        super().__init__(message if isinstance(message, Text) else Text(message, params))
         self.field = field
         """Where the value stood; a dot leads into an object, as in `config.api_key`."""
-        self.message = message
-        """What can be translated: with `params`, these stand in it as `%(name)s`."""
-        self.params = params
 
 
 class ConfigError(MeteringError, ValueError):

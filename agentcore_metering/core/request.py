@@ -17,6 +17,7 @@ from agentcore_metering.core.errors import ConfigError
 from agentcore_metering.core.operations import OPERATIONS, OperationSpec
 from agentcore_metering.core.providers import Provider, get_provider, semconv_provider_name
 from agentcore_metering.core.routing import find_route
+from agentcore_metering.core.texts import Text
 from agentcore_metering.core.types import CallRequest, ModelConfig, ModelTarget
 
 __all__ = [
@@ -239,15 +240,30 @@ def _target(
 def _cost_currency(options: Mapping[str, Any]) -> str:
     currency = options.get("cost_currency") or DEFAULT_COST_CURRENCY
     if not isinstance(currency, str) or not re.fullmatch("[A-Z]{3}", currency):
-        raise ConfigError(f"cost_currency must be an ISO 4217 code such as CNY, not {currency!r}.")
+        raise ConfigError(
+            Text("cost_currency must be an ISO 4217 code such as CNY, not %(value)r.", {"value": currency})
+        )
     return currency
 
 
 def _require_keys(provider: Provider, options: Mapping[str, Any]) -> None:
     missing = [key for key in provider.required if not options.get(key)]
     if missing:
-        needed = " and ".join(provider.required)
-        raise ConfigError(f"{provider.label} configuration is incomplete. Set {needed}. Missing: {', '.join(missing)}.")
+        needed = _all_of(provider.required)
+        raise ConfigError(
+            Text(
+                "%(provider)s configuration is incomplete. Set %(needed)s. Missing: %(missing)s.",
+                {"provider": provider.label, "needed": needed, "missing": ", ".join(missing)},
+            )
+        )
+
+
+def _all_of(keys: tuple[str, ...]) -> Text:
+    first, *others = keys
+    text = Text(first)
+    for key in others:
+        text = Text("%(keys)s and %(key)s", {"keys": text, "key": key})
+    return text
 
 
 def _model(provider: Provider, options: Mapping[str, Any]) -> str:
@@ -256,7 +272,10 @@ def _model(provider: Provider, options: Mapping[str, Any]) -> str:
     model = model or options.get("model") or provider.default_model
     if not isinstance(model, str) or not model.strip():
         raise ConfigError(
-            f"{provider.label} configuration names no usable model: {model!r}. Set model to the model's id."
+            Text(
+                "%(provider)s configuration names no usable model: %(model)r. Set model to the model's id.",
+                {"provider": provider.label, "model": model},
+            )
         )
     return model
 
@@ -270,7 +289,9 @@ def _seconds(options: Mapping[str, Any], key: str) -> float | None:
     except (TypeError, ValueError):
         seconds = 0.0
     if isinstance(value, bool) or not 0 < seconds < float("inf"):
-        raise ConfigError(f"{key} must be a number of seconds above 0, not {value!r}.")
+        raise ConfigError(
+            Text("%(key)s must be a number of seconds above 0, not %(value)r.", {"key": key, "value": value})
+        )
     return seconds
 
 
@@ -283,7 +304,9 @@ def timeout_of(value: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         seconds = 0
     if isinstance(value, bool) or seconds <= 0:
-        raise ConfigError(f"request_timeout_seconds must be a whole number of seconds above 0, not {value!r}.")
+        raise ConfigError(
+            Text("request_timeout_seconds must be a whole number of seconds above 0, not %(value)r.", {"value": value})
+        )
     return seconds
 
 
@@ -293,7 +316,12 @@ def retries_of(value: Any) -> int:
         return LITELLM_NUM_RETRIES
     is_whole = isinstance(value, int) or (isinstance(value, str) and value.strip().isdigit())
     if isinstance(value, bool) or not is_whole or not 0 <= int(value) <= MAX_NUM_RETRIES:
-        raise ConfigError(f"num_retries must be a whole number from 0 to {MAX_NUM_RETRIES}, not {value!r}.")
+        raise ConfigError(
+            Text(
+                "num_retries must be a whole number from 0 to %(most)s, not %(value)r.",
+                {"most": MAX_NUM_RETRIES, "value": value},
+            )
+        )
     return int(value)
 
 

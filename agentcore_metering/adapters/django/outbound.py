@@ -28,6 +28,7 @@ from agentcore_metering.core.addresses import (
     parse_endpoint,
 )
 from agentcore_metering.core.providers import PROVIDERS
+from agentcore_metering.core.texts import Text
 
 __all__ = ["SETTING", "OutboundGuard", "addresses_in", "refusal_of", "refusal_of_text"]
 
@@ -63,7 +64,7 @@ def addresses_in(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield key, text
 
 
-def refusal_of(options: Mapping[str, Any]) -> tuple[str, str] | None:
+def refusal_of(options: Mapping[str, Any]) -> tuple[str, Text] | None:
     """The first key of `options` whose value may not be saved, and why; None where all may. Asks no DNS."""
     for key, url in addresses_in(options):
         if problem := _problem(url):
@@ -71,22 +72,26 @@ def refusal_of(options: Mapping[str, Any]) -> tuple[str, str] | None:
     for key in REGION_KEYS:
         region = options.get(key)
         if region is not None and not (isinstance(region, str) and (not region or _REGION.match(region))):
-            return key, f"{key} becomes a part of a host's name: letters, digits and dashes only."
+            return key, Text("%(key)s becomes a part of a host's name: letters, digits and dashes only.", {"key": key})
     return None
 
 
-def refusal_of_text(value: Any) -> str | None:
+def refusal_of_text(value: Any) -> Text | None:
     """Why `value`, at any depth, may not be saved: it would have LiteLLM fetch a value of the server's own. None where it may."""
     if any(text.strip().startswith(_REFERENCES) for text in _texts(value)):
-        return "Texts that begin with os.environ/ or oidc/ are not allowed: they stand for values of the server; enter the value itself."
+        return Text(
+            "Texts that begin with os.environ/ or oidc/ are not allowed: they stand for values of the server; enter the value itself."
+        )
     return None
 
 
-def _problem(url: str) -> str | None:
+def _problem(url: str) -> Text | None:
     try:
         endpoint = parse_endpoint(url)
     except UnusableAddress as error:
-        return f"The address {error}; it must be one such as https://api.example.com/v1."
+        return Text(
+            "The address %(problem)s; it must be one such as https://api.example.com/v1.", {"problem": error.text}
+        )
     allowed = _allowed()
     if _is_listed(endpoint, allowed):
         return None
@@ -100,11 +105,12 @@ def _problem(url: str) -> str | None:
     return _private(endpoint)
 
 
-def _private(endpoint: Endpoint) -> str:
+def _private(endpoint: Endpoint) -> Text:
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return (
-        f"{host} is not on the public Internet. If calls shall go there, the operator lists the host, or its network, in the Django "
-        f"setting {SETTING}."
+    return Text(
+        "%(host)s is not on the public Internet. If calls shall go there, the operator lists the host, or its network, in the Django "
+        "setting %(setting)s.",
+        {"host": host, "setting": SETTING},
     )
 
 
@@ -116,25 +122,27 @@ class OutboundGuard:
         self._monotonic_s = monotonic_s
         self._resolved: dict[tuple[str, int], tuple[float, tuple[IPAddress, ...]]] = {}
 
-    def refusal(self, options: Mapping[str, Any]) -> str | None:
+    def refusal(self, options: Mapping[str, Any]) -> Text | None:
         """Why calls by a configuration of these `options` are refused, or None where they are not. May ask DNS.
 
         A text and no exception, whose frames would hold the secrets. No address that a name resolves to is in it.
         """
         for key, url in addresses_in(options):
             if problem := self._problem(url):
-                return f"{key} of this configuration is refused. {problem}"
+                return Text("%(key)s of this configuration is refused. %(problem)s", {"key": key, "problem": problem})
         for key in REGION_KEYS:
             region = options.get(key)
             if region and not (isinstance(region, str) and _REGION.match(region)):
-                return f"{key} of this configuration is no region: letters, digits and dashes only."
+                return Text(
+                    "%(key)s of this configuration is no region: letters, digits and dashes only.", {"key": key}
+                )
         return None
 
-    def _problem(self, url: str) -> str | None:
+    def _problem(self, url: str) -> Text | None:
         try:
             endpoint = parse_endpoint(url)
         except UnusableAddress as error:
-            return f"The address {error}; correct it."
+            return Text("The address %(problem)s; correct it.", {"problem": error.text})
         allowed = _allowed()
         if _is_listed(endpoint, allowed):
             return None

@@ -24,6 +24,7 @@ from django.utils.encoding import force_bytes
 
 from agentcore_metering.adapters.django.conf import metering_settings, secret_key_material
 from agentcore_metering.core.errors import SecretUnavailable
+from agentcore_metering.core.texts import Text
 
 __all__ = [
     "PUBLIC_KEYS",
@@ -126,8 +127,11 @@ def unseal(text: str) -> tuple[dict[str, Any], Binding]:
     key_id = key_id_of(text)
     if key_id not in keyring.key_ids:
         raise SecretUnavailable(
-            f"a stored secret was sealed under the key {key_id}, which is not among those at hand ({', '.join(keyring.key_ids)}); "
-            "add it to AGENTCORE_METERING_ENCRYPTION_KEYS, or enter the secret again"
+            Text(
+                "a stored secret was sealed under the key %(key)s, which is not among those at hand (%(known)s); add it to "
+                "AGENTCORE_METERING_ENCRYPTION_KEYS, or enter the secret again",
+                {"key": key_id, "known": ", ".join(keyring.key_ids)},
+            )
         )
     try:
         envelope = json.loads(keyring.fernet.decrypt(text.rpartition(":")[2].encode()))
@@ -136,7 +140,7 @@ def unseal(text: str) -> tuple[dict[str, Any], Binding]:
     except (InvalidToken, ValueError, KeyError, TypeError):
         # The cause is cut: its frames hold what was decrypted so far.
         raise SecretUnavailable(
-            f"a stored secret, sealed under the key {key_id}, is damaged; enter the secret again"
+            Text("a stored secret, sealed under the key %(key)s, is damaged; enter the secret again", {"key": key_id})
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -401,6 +402,31 @@ def test_a_test_makes_one_call_and_tells_what_it_cost(
     assert f"{usage.cost:.12f} USD" in messages_of(response)[0]
     assert (usage.node_name, usage.config_uuid, usage.user.username) == ("config_test", row.uuid, "root")
     assert KEY not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"api_base": "http://169.254.169.254/latest"}, "api_base"),
+        ({"api_base": "http://127.1/v1"}, "api_base"),
+        ({"other_options": '{"aws_region_name": "a/b"}'}, "other_options"),
+        ({"other_options": '{"token": "os.environ/SECRET_KEY"}'}, "other_options"),
+    ],
+)
+def test_a_refused_address_is_told_in_the_readers_language(admin: Client, fields: dict[str, Any], name: str) -> None:
+    response = admin.post(url("llmconfig", "add"), form(**fields), headers={"accept-language": "zh-hans"})
+
+    [text] = errors_of(response)[name]
+    assert re.search("[\u4e00-\u9fff]", text)
+
+
+def test_a_failed_test_of_an_incomplete_configuration_is_told_in_the_readers_language(admin: Client) -> None:
+    row = LLMConfig.objects.create(scope="global", provider="openai", config={})
+
+    chinese = {"accept-language": "zh-hans"}
+    response = admin.post(url("llmconfig", "test", row.pk), follow=True, headers=chinese)
+
+    assert "配置不完整" in messages_of(response)[0]
 
 
 def test_a_users_configuration_is_tested_as_the_admins_call(admin: Client, stub: StubProvider) -> None:

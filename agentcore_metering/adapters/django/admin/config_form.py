@@ -23,8 +23,10 @@ from agentcore_metering.adapters.django.config.masking import masked
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.secretbox import is_public
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.errors import InvalidField
 from agentcore_metering.core.providers import get_provider
+from agentcore_metering.core.texts import Text
 
 __all__ = ["ConfigForm"]
 
@@ -79,7 +81,7 @@ class ConfigForm(AnyModelForm, ConfigOptionsForm):
                 self.fields[name].stored = shown  # type: ignore[attr-defined]  # ours, see config_fields
 
     @property
-    def unreadable_reason(self) -> str | None:
+    def unreadable_reason(self) -> Text | None:
         """Why the stored secrets cannot be opened; None where they can."""
         return self.stored.reason if isinstance(self.stored, UnreadableConfig) else None
 
@@ -173,7 +175,7 @@ class ConfigForm(AnyModelForm, ConfigOptionsForm):
         if key == SECRET_KEY_FIELD:
             self.add_error(key, _KEY_DROPPED if self.unreadable_reason is None else _KEY_UNREADABLE)
         else:
-            self.add_error(key if key in self.fields else OTHER_OPTIONS, str(error))
+            self.add_error(key if key in self.fields else OTHER_OPTIONS, translated(error))
 
 
 def _key_help(stored: Mapping[str, Any], shown: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ from agentcore_metering.adapters.django.config.users import display_name
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.models.actors import acting
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.errors import InvalidField
 from agentcore_metering.core.providers import get_provider
 
@@ -167,7 +168,9 @@ class LLMConfigAdmin(MeteringAdmin):
         row = context.get("original")
         if row is not None:
             context["may_test"] = self._has(request, MANAGE_CONFIG)
-            context["unreadable_reason"] = row.config.reason if isinstance(row.config, UnreadableConfig) else None
+            context["unreadable_reason"] = (
+                translated(row.config.reason) if isinstance(row.config, UnreadableConfig) else None
+            )
         context["models_url"] = reverse("admin:agentcore_metering_llmconfig_models", args=["PROVIDER"])
         return super().render_change_form(request, context, *args, **kwargs)
 

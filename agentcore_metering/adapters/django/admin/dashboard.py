@@ -40,6 +40,7 @@ from agentcore_metering.adapters.django.admin.dashboard_range import (
     parse_choice,
 )
 from agentcore_metering.adapters.django.exports.formats import defused
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.errors import InvalidField
 
 __all__ = ["dashboard_response"]
@@ -77,7 +78,7 @@ def dashboard_response(request: HttpRequest, page: ModelAdmin[Any]) -> HttpRespo
             return _file(params[FILE], choice)
         found = _shown(read_figures(choice.query), choice)
     except InvalidField as exc:
-        return _page(request, page, {**_typed(params), "error": str(exc)}, status=400)
+        return _page(request, page, {**_typed(params), "error": translated(exc)}, status=400)
     return _page(request, page, {**_chosen(choice), **found})
 
 

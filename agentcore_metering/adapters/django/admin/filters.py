@@ -20,6 +20,7 @@ from agentcore_metering.adapters.django.admin.usage_filter import PAGE, UsageFil
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.users import parse_user_pk
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.errors import InvalidField
 from agentcore_metering.core.providers import PROVIDERS, get_provider
@@ -172,7 +173,7 @@ class UserFilter(TypedFilter):
         try:
             return rows.filter(user_id=parse_user_pk(self.value()))
         except InvalidField as error:
-            raise self.refuse(str(error)) from None
+            raise self.refuse(translated(error)) from None
 
 
 USAGE_FILTERS = (

@@ -21,9 +21,10 @@ from rest_framework.status import HTTP_409_CONFLICT
 
 from agentcore_metering.adapters.django.config.policy import InvalidCrontab
 from agentcore_metering.adapters.django.stats import UnsupportedGranularity
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.errors import InvalidField, MeteringError
 
-__all__ = ["Conflict", "bad_request", "not_found", "to_http_error", "translated"]
+__all__ = ["Conflict", "bad_request", "not_found", "to_http_error"]
 
 _TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 
@@ -58,18 +59,12 @@ def bad_request(detail: str) -> ValidationError:
     return ValidationError({"detail": gettext(detail)})
 
 
-def translated(error: InvalidField) -> str:
-    """In the reader's language where there is a translation: what the error is about is translated here, not where it is found."""
-    template = gettext(error.message)
-    return template if error.params is None else template % error.params
-
-
 def _detail(error: Any) -> dict[str, Any]:
     return {"detail": translated(error)}
 
 
 def _detail_and_code(error: Any) -> dict[str, Any]:
-    return {"detail": str(error), "code": error.code}
+    return {"detail": translated(error), "code": error.code}
 
 
 def _field_text(error: Any) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _finding(row: Any) -> Finding:
         return Finding(row.pk, uuid, state)
     sealed, opened = stored[SEALED_KEY], _opened(row)
     if isinstance(opened, UnreadableConfig):
-        return Finding(row.pk, uuid, SecretState.UNREADABLE, _key_id(sealed), opened.reason)
+        return Finding(row.pk, uuid, SecretState.UNREADABLE, _key_id(sealed), str(opened.reason))
     key_id = key_id_of(str(sealed))
     if any(has_secret(value) for value in plain.values()):
         return Finding(row.pk, uuid, SecretState.PLAIN, key_id)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.secretbox import PUBLIC_KEYS, UNBOUND, Binding, seal, split_secrets, unseal
 from agentcore_metering.core.errors import SecretUnavailable
+from agentcore_metering.core.texts import Text
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -53,7 +54,7 @@ class UnreadableConfig(dict[str, Any]):
     SecretUnavailable. Assigning another dictionary to the row replaces secrets and all.
     """
 
-    def __init__(self, public: Mapping[str, Any], sealed: str, reason: str) -> None:
+    def __init__(self, public: Mapping[str, Any], sealed: str, reason: Text) -> None:
         super().__init__(public)
         self.sealed = sealed
         self.reason = reason
@@ -98,7 +99,10 @@ def open_for(config: Any, row: Any) -> Any:
     if config.binding in (UNBOUND, binding_of(row)):
         return dict(config)
     public, _secrets = split_secrets(config)
-    reason = f"the secrets of the configuration {row.uuid} were sealed for another row, scope or user; enter them again"
+    reason = Text(
+        "the secrets of the configuration %(uuid)s were sealed for another row, scope or user; enter them again",
+        {"uuid": str(row.uuid)},
+    )
     return UnreadableConfig(public, config.sealed, reason)
 
 
@@ -118,7 +122,10 @@ def _store(config: Any, binding: Binding) -> _StoredConfig:
     if isinstance(config, UnreadableConfig):
         if secrets:
             raise SecretUnavailable(
-                f"{config.reason}; a secret was added to what is left, assign a complete configuration instead"
+                Text(
+                    "%(reason)s; a secret was added to what is left, assign a complete configuration instead",
+                    {"reason": config.reason},
+                )
             )
         return _StoredConfig({**public, SEALED_KEY: config.sealed})
     return _StoredConfig({**public, SEALED_KEY: seal(secrets, binding)} if secrets else public)
@@ -132,7 +139,7 @@ def _load(stored: Any) -> Any:
     try:
         secrets, binding = unseal(str(sealed))
     except SecretUnavailable as error:
-        return UnreadableConfig(stored, sealed, str(error))
+        return UnreadableConfig(stored, sealed, error.text)
     # What stands in clear beside sealed secrets was added later, by code that does not know them.
     return BoundConfig({**secrets, **stored}, binding, sealed)
 

@@ -18,6 +18,7 @@ from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, C
 from agentcore_metering.adapters.django.outbound import refusal_of, refusal_of_text
 from agentcore_metering.adapters.django.places import place_of
 from agentcore_metering.adapters.django.secretbox import has_secret, is_public
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.providers import get_provider
 
 __all__ = ["LLMConfig"]
@@ -137,8 +138,9 @@ class LLMConfig(ChangeNotingModel):
         known = dict(stored.config) if stored is not None and isinstance(stored.config, dict) else {}
         new = {key: value for key, value in self.config.items() if key not in known or known[key] != value}
         refusal = refusal_of(new)
-        if problem := refusal_of_text(new) or (refusal and refusal[1]):
-            raise ValidationError(problem)
+        problem = refusal_of_text(new) or (refusal[1] if refusal is not None else None)
+        if problem is not None:
+            raise ValidationError(translated(problem))
         if stored is not None and place_of(stored.provider, known) != place_of(self.provider, dict(self.config)):
             self._leave_out_stored_secrets(known)
 

@@ -13,6 +13,7 @@ from agentcore_metering.adapters.django.trackers.messages import MESSAGES
 from agentcore_metering.adapters.django.trackers.options import CallOptions
 from agentcore_metering.adapters.django.trackers.outcomes import stream_usage
 from agentcore_metering.adapters.django.trackers.state import usage_dict
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.completion import complete
 from agentcore_metering.core.errors import MeteringError, UnusableAnswer
 from agentcore_metering.core.failures import classify
@@ -71,7 +72,7 @@ class Trial:
     def explain(self, exc: Exception) -> Verdict:
         """What went wrong."""
         if isinstance(exc, MeteringError) and not isinstance(exc, UnusableAnswer):
-            return Verdict(exc.code, redact(str(exc), self.config.secrets))
+            return Verdict(exc.code, redact(translated(exc), self.config.secrets))
         kind = classify(exc).kind
         return Verdict(kind.value, str(_TEXTS[kind]))
 

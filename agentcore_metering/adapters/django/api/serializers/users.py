@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from agentcore_metering.adapters.django.api.errors import translated
 from agentcore_metering.adapters.django.config.users import display_name, parse_user_pk
+from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.errors import InvalidField
 
 __all__ = ["UserPkField", "UserSerializer"]
