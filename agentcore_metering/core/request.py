@@ -27,6 +27,7 @@ __all__ = [
     "litellm_params",
     "retries_of",
     "server_of",
+    "silence_of",
     "span_parameters",
     "timeout_of",
 ]
@@ -308,6 +309,15 @@ def timeout_of(value: Any) -> int:
             Text("request_timeout_seconds must be a whole number of seconds above 0, not %(value)r.", {"value": value})
         )
     return seconds
+
+
+def silence_of(options: Mapping[str, Any]) -> float:
+    """Seconds that a call by a configuration of these `options` may hear nothing; LiteLLM's own limit where they cannot be used."""
+    try:
+        timeout_s = timeout_of(options.get("request_timeout_seconds"))
+        return max(timeout_s, _seconds(options, "stream_idle_timeout_seconds") or 0.0)
+    except ConfigError:
+        return float(LITELLM_REQUEST_TIMEOUT)
 
 
 def retries_of(value: Any) -> int:

@@ -154,7 +154,10 @@ _REFUSALS = {
     409: OpenApiResponse(_DETAIL, "What is stored does not let it be done."),
     415: OpenApiResponse(_DETAIL, "A body of this type is not read."),
     503: OpenApiResponse(_DETAIL, "Something that this needs is not there."),
-    429: OpenApiResponse(_DETAIL, "Too often; Retry-After says when again."),
+    429: OpenApiResponse(
+        {**_DETAIL, "properties": {"detail": _TEXT, "code": _TEXT}},
+        "Too often, or not yet; Retry-After says when again.",
+    ),
 }
 # 400 also without parameters and body: a query string can have more fields than Django reads.
 _OF_ANY = (400, 401, 403, 406)

@@ -19,6 +19,7 @@ from agentcore_metering.core.errors import MeteringError, UnusableAnswer
 from agentcore_metering.core.failures import classify
 from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.masking import redact
+from agentcore_metering.core.request import silence_of
 from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 from agentcore_metering.core.types import FailureKind, ModelConfig
 
@@ -55,6 +56,11 @@ class Trial:
     node_name: str
     user_id: Any = None
     """Whose row it becomes."""
+
+    @property
+    def silence_s(self) -> float:
+        """The longest that it may wait for its provider in one go: until the answer, or between two parts of it."""
+        return silence_of(self.config.options)
 
     def run(self) -> tuple[str, UsageDict]:
         """The answer's text and its usage; raises as `LLMTracker.call_and_track` does."""

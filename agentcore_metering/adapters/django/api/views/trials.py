@@ -14,6 +14,7 @@ from rest_framework.throttling import BaseThrottle
 
 from agentcore_metering.adapters.django.api.event_stream import event_stream, failed_stream
 from agentcore_metering.adapters.django.api.limits import TestThrottle
+from agentcore_metering.adapters.django.api.one_test import OneTest
 from agentcore_metering.adapters.django.api.schema import TRIAL_REFUSED, answers
 from agentcore_metering.adapters.django.api.serializers.trials import (
     TrialCallSerializer,
@@ -32,7 +33,10 @@ GREETING = "Hi"
 
 
 class TrialView(ConfigsView):
-    """A view that answers `{"ok": ...}`, also where the request itself is wrong. It calls a provider, so there is a limit to how often."""
+    """A view that answers `{"ok": ...}`, also where the request itself is wrong.
+
+    It calls a provider, so there is a limit to how often, and a user's tests run one after the other.
+    """
 
     def get_throttles(self) -> list[BaseThrottle]:
         """The host's, and our own."""
@@ -63,7 +67,8 @@ class ConfigTestView(TrialView):
         ref = sent["config_uuid"], sent["config_id"]
         config = form_candidate(self.visible(request), sent["provider"], sent["config"], *ref)
         trial = Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, request.user.pk)
-        result = _run(trial)
+        with OneTest.begin(request, trial.silence_s):
+            result = _run(trial)
         return Response({"ok": True} if result["ok"] else result)
 
 
@@ -91,16 +96,25 @@ class TestCallView(TrialView):
             verdict = Verdict(ConfigNotFound.code, _("Config not found"))
             return failed_stream(verdict) if sent["stream"] else Response(_failure(verdict))
         trial = Trial(config, sent["prompt"], sent["max_tokens"], self.node_name, request.user.pk)
-        if not sent["stream"]:
+        mark = OneTest.begin(request, trial.silence_s)
+        if sent["stream"]:
+            return _streamed(trial, request, mark)
+        with mark:
             return Response(_run(trial))
-        try:
-            return event_stream(trial, request._request)  # noqa: SLF001 - which server's request it is, REST framework does not say
-        except ConfigError as exc:
-            return failed_stream(trial.explain(exc))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """A client that accepts nothing but `text/event-stream` gets it: no renderer of the host's need know that type."""
         return super().perform_content_negotiation(request, force=True)
+
+
+def _streamed(trial: Trial, request: Request, mark: OneTest) -> HttpResponseBase:
+    try:
+        return event_stream(trial, request._request, mark)  # noqa: SLF001 - which server's request it is, REST framework does not say
+    except BaseException as exc:
+        mark.end()
+        if isinstance(exc, ConfigError):
+            return failed_stream(trial.explain(exc))
+        raise
 
 
 def _run(trial: Trial) -> dict[str, Any]:
