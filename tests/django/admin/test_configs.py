@@ -420,6 +420,15 @@ def test_a_refused_address_is_told_in_the_readers_language(admin: Client, fields
     assert re.search("[\u4e00-\u9fff]", text)
 
 
+def test_a_refused_change_is_a_line_in_the_log(admin: Client, caplog: pytest.LogCaptureFixture) -> None:
+    row = make_config()
+
+    admin.post(url("llmconfig", "change", row.pk), change_form(row, admin, api_base="http://169.254.169.254/"))
+
+    assert f"configuration {row.uuid} was refused for config.api_base" in caplog.text
+    assert "by way of admin" in caplog.text
+
+
 def test_a_failed_test_of_an_incomplete_configuration_is_told_in_the_readers_language(admin: Client) -> None:
     row = LLMConfig.objects.create(scope="global", provider="openai", config={})
 

@@ -8,12 +8,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.utils import NestedObjects
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django.models import LLMConfig, LLMConfigChange
+from agentcore_metering.adapters.django.models.actors import acting
+from agentcore_metering.adapters.django.runtime import get_metering
+from agentcore_metering.core.errors import ConfigNotFound
 from tests.django.api.urls import LLM_CONFIG, config_url, user_config_url
 from tests.django.factories import KEY, make_config, make_user
 
@@ -86,6 +90,106 @@ def test_refused_and_empty_changes_leave_nothing(api: APIClient) -> None:
     row.save()
 
     assert trail() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"config": {"api_base": "http://169.254.169.254/"}}, "config.api_base"),
+        ({"provider": "anthropic", "config": {}}, "config.api_key"),
+        ({"config": {"token": "***"}}, "config.token"),
+        ({"config": {"api_version": "os.environ/SECRET_KEY"}}, "config.api_version"),
+    ],
+)
+def test_refused_change_is_a_line_in_the_log_without_values(
+    api: APIClient, admin: Any, caplog: pytest.LogCaptureFixture, body: dict[str, Any], field: str
+) -> None:
+    row = make_config()
+    forget()
+
+    assert api.put(config_url(row.uuid), body, format="json").status_code == 400
+    assert api.post(LLM_CONFIG, {"provider": "openai", **body}, format="json").status_code in (201, 400)
+
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("config.refusals")]
+    assert lines[0] == f"A change of configuration {row.uuid} was refused for {field} (user {admin.pk}, by way of api)"
+    assert all("169.254" not in line and "SECRET_KEY" not in line for line in lines)
+    assert {action for action, _keys, _via in trail()} <= {"created"}
+
+
+def test_refused_policy_is_a_line_in_the_log(api: APIClient, caplog: pytest.LogCaptureFixture) -> None:
+    row = make_config()
+
+    api.put(f"{config_url(row.uuid)}fallback", {"fallback": {"retries": 9}}, format="json")
+
+    assert f"{row.uuid} was refused for fallback.retries" in caplog.text
+
+
+def test_configurations_that_go_with_their_user_are_written_down(django_user_model: Any) -> None:
+    user = make_user()
+    gone = {make_config(user=user).uuid, make_config(user=user).uuid}
+    pk = str(user.pk)
+    kept = make_config()
+    forget()
+
+    user.delete()
+
+    rows = LLMConfigChange.objects.all()
+    assert {row.config_uuid for row in rows} == gone
+    assert {(row.action, *row.keys, row.owner_id, row.actor_id, row.via) for row in rows} == {
+        ("deleted", pk, "", "cascade")
+    }
+    assert LLMConfig.objects.get() == kept
+
+
+def test_who_deletes_a_user_is_named_where_he_is_known(django_user_model: Any) -> None:
+    user, boss = make_user(), make_user("boss")
+    make_config(user=user)
+
+    with acting("api", lambda: boss):
+        django_user_model.objects.filter(pk=user.pk).delete()
+
+    assert (last().action, last().actor_id, last().via) == ("deleted", str(boss.pk), "cascade")
+
+
+def test_looking_at_what_a_deletion_would_take_writes_nothing() -> None:
+    user = make_user()
+    make_config(user=user)
+    forget()
+
+    # What the Django admin asks before it deletes.
+    NestedObjects(using="default").collect([user])
+
+    assert trail() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deletion_that_is_rolled_back_leaves_nothing() -> None:
+    user = make_user()
+    row = make_config(user=user)
+    forget()
+
+    def delete_and_fail() -> None:
+        with transaction.atomic():
+            user.delete()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        delete_and_fail()
+
+    assert trail() == []
+    assert LLMConfig.objects.get() == row
+
+
+def test_configuration_that_went_with_its_user_is_not_used_any_more() -> None:
+    user = make_user()
+    row = make_config(user=user)
+    assert get_metering().resolve_config(user.pk, None, strict_user_scope=True).uuid == row.uuid
+    pk = user.pk
+
+    user.delete()
+
+    with pytest.raises(ConfigNotFound):
+        get_metering().resolve_config(pk, None, strict_user_scope=True)
 
 
 def test_users_configuration_names_its_owner(api: APIClient) -> None:

@@ -20,6 +20,7 @@ from agentcore_metering.adapters.django.admin.widgets import AnyModelForm, provi
 from agentcore_metering.adapters.django.config.catalogue import provider_catalogue
 from agentcore_metering.adapters.django.config.editing import ConfigChange, merged_options
 from agentcore_metering.adapters.django.config.masking import masked
+from agentcore_metering.adapters.django.config.refusals import log_refusal
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.secretbox import is_public
@@ -171,6 +172,7 @@ class ConfigForm(AnyModelForm, ConfigOptionsForm):
                 self.add_error(key, _("%(provider)s needs this.") % {"provider": get_provider(provider).label})
 
     def _add_option_error(self, error: InvalidField) -> None:
+        log_refusal(None if self.is_new else self.instance.uuid, error.field)
         key = error.field.removeprefix("config.").partition(".")[0]
         if key == SECRET_KEY_FIELD:
             self.add_error(key, _KEY_DROPPED if self.unreadable_reason is None else _KEY_UNREADABLE)

@@ -20,6 +20,7 @@ from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.catalogue import model_type_of
 from agentcore_metering.adapters.django.config.health import forget
 from agentcore_metering.adapters.django.config.masking import has_mask, unmasked
+from agentcore_metering.adapters.django.config.refusals import refusals_logged
 from agentcore_metering.adapters.django.config.shape import require_sound
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
@@ -63,7 +64,8 @@ def create_config(change: ConfigChange, user: Any = None) -> LLMConfig:
         InvalidField: the options cannot be stored, or hold a mask instead of a secret.
     """
     scope = LLMConfig.Scope.GLOBAL if user is None else LLMConfig.Scope.USER
-    return _write(LLMConfig(scope=scope, user=user), change, is_new=True)
+    with refusals_logged(None):
+        return _write(LLMConfig(scope=scope, user=user), change, is_new=True)
 
 
 def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
@@ -73,7 +75,7 @@ def update_config(row: LLMConfig, change: ConfigChange) -> LLMConfig:
         InvalidField: the options cannot be stored, or the change drops a secret that the provider requires.
         LLMConfig.DoesNotExist: it was deleted meanwhile.
     """
-    with transaction.atomic(using=metering_settings.DATABASE_ALIAS):
+    with refusals_logged(row.uuid), transaction.atomic(using=metering_settings.DATABASE_ALIAS):
         if change.is_default:
             _lock_defaults()
         changed = _write(configs().select_for_update().get(pk=row.pk), change)

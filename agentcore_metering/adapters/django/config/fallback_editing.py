@@ -15,6 +15,7 @@ from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config import health
 from agentcore_metering.adapters.django.config.editing import configs
 from agentcore_metering.adapters.django.config.fallback import DEFAULT_POLICY, FallbackPolicy, parse_fallback
+from agentcore_metering.adapters.django.config.refusals import refusals_logged
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.core.errors import InvalidField
 
@@ -30,15 +31,8 @@ def save_fallback(row: LLMConfig, value: Any) -> LLMConfig:
         InvalidField: the policy is none, or names what this configuration cannot go on with.
         LLMConfig.DoesNotExist: it was deleted meanwhile.
     """
-    policy = parse_fallback(value)
-    alias = metering_settings.DATABASE_ALIAS
-    with transaction.atomic(using=alias):
-        current = configs().select_for_update().get(pk=row.pk)
-        if policy is not None:
-            _require_sensible(current, policy)
-        current.fallback = None if policy is None else policy.as_json()
-        current.save(using=alias, update_fields=["fallback", "updated_at"])
-    return current
+    with refusals_logged(row.uuid):
+        return _save(row, parse_fallback(value))
 
 
 def reset_fallback(row: LLMConfig) -> None:
@@ -73,6 +67,17 @@ def fallback_view(row: LLMConfig) -> dict[str, Any]:
         if policy is None
         else [{"uuid": str(one.uuid), **health.read_state(one.uuid).as_json()} for one in (row, *backups)],
     }
+
+
+def _save(row: LLMConfig, policy: FallbackPolicy | None) -> LLMConfig:
+    alias = metering_settings.DATABASE_ALIAS
+    with transaction.atomic(using=alias):
+        current = configs().select_for_update().get(pk=row.pk)
+        if policy is not None:
+            _require_sensible(current, policy)
+        current.fallback = None if policy is None else policy.as_json()
+        current.save(using=alias, update_fields=["fallback", "updated_at"])
+    return current
 
 
 def _require_sensible(row: LLMConfig, policy: FallbackPolicy) -> None:

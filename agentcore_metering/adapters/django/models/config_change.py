@@ -15,8 +15,10 @@ from agentcore_metering.adapters.django.models.actors import current_actor
 if TYPE_CHECKING:
     from agentcore_metering.adapters.django.models.llm_config import LLMConfig
 
-__all__ = ["LLMConfigChange", "changed_keys"]
+__all__ = ["CASCADE", "LLMConfigChange", "changed_keys"]
 
+CASCADE = "cascade"
+"""The way of a change that nobody made by itself: a configuration's user was deleted, and it with him."""
 NOTED_FIELDS = ("uuid", "scope", "user_id", "model_type", "provider", "fallback", "is_active", "is_default")
 
 
@@ -61,7 +63,9 @@ class LLMConfigChange(models.Model):
         _("who"), max_length=255, blank=True, default="", help_text=_("A user's primary key; empty: nobody is known.")
     )
     actor_name = models.CharField(_("name"), max_length=255, blank=True, default="")
-    via = models.CharField(_("by way of"), max_length=20, help_text=_("api, admin, or code."))
+    via = models.CharField(
+        _("by way of"), max_length=20, help_text=_("api, admin, code, or cascade: its user was deleted.")
+    )
 
     objects = ChangeQuerySet.as_manager()
 
@@ -85,8 +89,13 @@ class LLMConfigChange(models.Model):
         raise TypeError("The trail of configurations is not deleted from.")
 
     @classmethod
-    def note(cls, action: str, rows: Iterable[Any], keys: Iterable[str], using: str | None) -> None:
-        """Write down that `action` was done to `rows` (each with `uuid` and `user_id`) by the one who is at work."""
+    def note(
+        cls, action: str, rows: Iterable[Any], keys: Iterable[str], using: str | None, via: str | None = None
+    ) -> None:
+        """Write down that `action` was done to `rows` (each with `uuid` and `user_id`) by the one who is at work.
+
+        `via` is the way, where it is not the one by which he came.
+        """
         actor, names = current_actor(), sorted(keys)
         cls.objects.using(using).bulk_create(
             cls(
@@ -96,7 +105,7 @@ class LLMConfigChange(models.Model):
                 owner_id="" if row.user_id is None else str(row.user_id),
                 actor_id=actor.id,
                 actor_name=actor.name,
-                via=actor.via,
+                via=via or actor.via,
             )
             for row in rows
         )

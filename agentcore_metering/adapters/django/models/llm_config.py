@@ -8,12 +8,13 @@ from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
+from django.db.models.signals import post_delete
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.conf import AUTH_USER_MODEL
 from agentcore_metering.adapters.django.fields import EncryptedConfigField, UnreadableConfig, open_for, stored_form
-from agentcore_metering.adapters.django.models.changes import ChangeNotingModel
-from agentcore_metering.adapters.django.models.config_change import LLMConfigChange, changed_keys
+from agentcore_metering.adapters.django.models.changes import ChangeNotingModel, note_change
+from agentcore_metering.adapters.django.models.config_change import CASCADE, LLMConfigChange, changed_keys
 from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, ConfigQuerySet
 from agentcore_metering.adapters.django.outbound import refusal_of, refusal_of_text
 from agentcore_metering.adapters.django.places import place_of
@@ -119,13 +120,6 @@ class LLMConfig(ChangeNotingModel):
                 action = LLMConfigChange.Action.CREATED if before is None else LLMConfigChange.Action.CHANGED
                 LLMConfigChange.note(action, [self], keys, using)
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """As Django's."""
-        using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
-        with transaction.atomic(using=using):
-            LLMConfigChange.note(LLMConfigChange.Action.DELETED, [self], (), using)
-            return super().delete(*args, **kwargs)
-
     def clean(self) -> None:
         """For forms: no address that calls may not go to; where the place of calls changed, the secrets that were stored are left out.
 
@@ -195,3 +189,14 @@ class LLMConfig(ChangeNotingModel):
 def _compare_binding(row: LLMConfig) -> None:
     if all(name in row.__dict__ for name in ("config", "uuid", "scope", "user_id")):
         row.config = open_for(row.config, row)
+
+
+def _note_deletion(instance: LLMConfig, using: str, origin: Any = None, **_others: Any) -> None:
+    is_asked_for = isinstance(origin, LLMConfig) or getattr(origin, "model", None) is LLMConfig
+    via = None if is_asked_for else CASCADE
+    LLMConfigChange.note(LLMConfigChange.Action.DELETED, [instance], (), using, via)
+    note_change(LLMConfig._meta.db_table, using)
+
+
+# The one place that sees every deletion: what goes with its user goes past `delete()`, of the row and of the queryset.
+post_delete.connect(_note_deletion, sender=LLMConfig, dispatch_uid="agentcore_metering.config_deleted")

@@ -144,15 +144,6 @@ class ConfigQuerySet(NotingQuerySet):
 
     update.alters_data = True  # type: ignore[attr-defined]  # Django's mark against calls from templates
 
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """As Django's."""
-        with transaction.atomic(using=self.db):
-            LLMConfigChange.note(LLMConfigChange.Action.DELETED, self._named_rows(), (), self.db)
-            return super().delete()
-
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
         """As Django's."""
         with transaction.atomic(using=self.db):
