@@ -11,12 +11,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.config.beat import AGGREGATE_ENTRY, CLEANUP_ENTRY, follow_schedules
 from agentcore_metering.adapters.django.models import MeteringConfig
 from agentcore_metering.core.errors import InvalidField
 
 __all__ = ["InvalidCrontab", "MeteringPolicy", "change_policy", "is_crontab", "read_policy"]
 
 MAX_RETENTION_DAYS = 3650
+
+ENTRIES = {"cleanup_crontab": CLEANUP_ENTRY, "aggregation_crontab": AGGREGATE_ENTRY}
+"""The schedules of the policy, and which of beat's entries runs by each."""
 
 
 class InvalidCrontab(InvalidField):
@@ -54,6 +58,8 @@ def read_policy() -> MeteringPolicy:
 def change_policy(changes: Mapping[str, Any]) -> MeteringPolicy:
     """The policy after `changes` (by the names of `MeteringPolicy`), all of them or, on an error, none.
 
+    Side effect: where `django_celery_beat` is installed, its rows get the schedules that were changed, once the change is committed.
+
     Raises:
         InvalidField: a value is not usable.
     """
@@ -70,6 +76,10 @@ def change_policy(changes: Mapping[str, Any]) -> MeteringPolicy:
             MeteringConfig.objects.using(alias).update_or_create(
                 scope=MeteringConfig.SCOPE_GLOBAL, key=name, defaults={"value": value}
             )
+        crontabs = {entry: changes[name] for name, entry in ENTRIES.items() if name in changes}
+        if crontabs:
+            # Robust: what is wrong with beat's tables is logged and does not undo the change.
+            transaction.on_commit(lambda: follow_schedules(crontabs, creates=True), using=alias, robust=True)
     return read_policy()
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from django.utils.dateparse import parse_date, parse_datetime
 
+from agentcore_metering.adapters.django.config.beat import AGGREGATE_TASK
 from agentcore_metering.adapters.django.models import LLMUsageSeries
 from agentcore_metering.adapters.django.tasks.buckets import refresh_buckets
 from agentcore_metering.adapters.django.tasks.running import periodic_task
 
 __all__ = ["TASK_NAME_AGGREGATE", "aggregate", "aggregate_llm_usage_series_task"]
 
-TASK_NAME_AGGREGATE = "agentcore_metering.adapters.django.tasks.aggregate.aggregate_llm_usage_series_task"
+TASK_NAME_AGGREGATE = AGGREGATE_TASK
 
 
 def aggregate(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentcore_metering.adapters.django.config.beat import CLEANUP_TASK
 from agentcore_metering.adapters.django.retention import DEFAULT_BATCH_SIZE, apply_retention
 from agentcore_metering.adapters.django.tasks.running import periodic_task
 
 __all__ = ["TASK_NAME", "clean_up", "cleanup_old_llm_usage_task"]
 
-TASK_NAME = "agentcore_metering.adapters.django.tasks.cleanup.cleanup_old_llm_usage_task"
+TASK_NAME = CLEANUP_TASK
 
 
 def clean_up(retention_days: int | None = None, batch_size: int | None = None) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from agentcore_metering.adapters.django.config.beat import (
+    AGGREGATE_ENTRY,
+    AGGREGATE_TASK,
+    CLEANUP_ENTRY,
+    CLEANUP_TASK,
+)
 from agentcore_metering.adapters.django.config.policy import is_crontab
-from agentcore_metering.adapters.django.tasks.aggregate import TASK_NAME_AGGREGATE
-from agentcore_metering.adapters.django.tasks.cleanup import TASK_NAME
 
 __all__ = ["AGGREGATE_ENTRY", "CLEANUP_ENTRY", "beat_entry"]
 
-CLEANUP_ENTRY = "agentcore-metering-cleanup-old-usage"
-AGGREGATE_ENTRY = "agentcore-metering-aggregate"
-
-_TASKS = {CLEANUP_ENTRY: (TASK_NAME, 86_400.0), AGGREGATE_ENTRY: (TASK_NAME_AGGREGATE, 3600.0)}
+_TASKS = {CLEANUP_ENTRY: (CLEANUP_TASK, 86_400.0), AGGREGATE_ENTRY: (AGGREGATE_TASK, 3600.0)}
 """Each entry's task, and every how many seconds it runs where its schedule cannot be read."""
 
 
