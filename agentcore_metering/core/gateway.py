@@ -130,18 +130,18 @@ class LiteLLMBackend:
         """LiteLLM's answer, or its stream wrapper with `stream=True`. One request, whatever its settings say.
 
         Raises:
-            MissingExtra: a tool asks for LiteLLM's own MCP gateway, and its `mcp` extra is not installed.
+            MissingExtra: this LiteLLM has no such function, or a tool asks for its own MCP gateway and its `mcp` extra is not installed.
         """
         litellm = self._set_up()
         # Looked up at each call: existing projects patch `litellm.completion` in their tests.
-        answer = getattr(litellm, function)(**_switched(function, arguments, is_async=False))
+        answer = _function(litellm, function)(**_switched(function, arguments, is_async=False))
         return keeping_events(answer) if arguments.get("stream") else answer
 
     async def acall(self, function: str, arguments: Mapping[str, Any]) -> Any:
         """The same on an event loop; with `stream=True` an async stream wrapper."""
         litellm = self._set_up()
         forget_dead_clients(litellm)
-        answer = await getattr(litellm, f"a{function}")(**_switched(function, arguments, is_async=True))
+        answer = await _function(litellm, f"a{function}")(**_switched(function, arguments, is_async=True))
         return keeping_events(answer) if arguments.get("stream") else answer
 
     def _set_up(self) -> ModuleType:
@@ -196,6 +196,15 @@ class LiteLLMBackend:
         except Exception as exc:  # noqa: BLE001 - any tokenizer may fail on any input; an estimate is never worth a call
             logger.debug("LiteLLM cannot count the tokens of %s: %s", model, type(exc).__name__)
             return None
+
+
+def _function(litellm: ModuleType, name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] | None = getattr(litellm, name, None)
+    if found is None:
+        raise MissingExtra(
+            f"The LiteLLM that is installed has no {name}(); a later release has: pip install -U litellm."
+        )
+    return found
 
 
 def _switched(function: str, arguments: Mapping[str, Any], *, is_async: bool) -> dict[str, Any]:

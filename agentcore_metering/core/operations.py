@@ -6,12 +6,14 @@ another unit costs `pricing`'s.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
+from agentcore_metering.core.decision_providers import DECISIONS
 from agentcore_metering.core.errors import EmptyResponse
 from agentcore_metering.core.payload import first, read
 from agentcore_metering.core.ports import CompletionBackend
@@ -155,6 +157,18 @@ def _read_transcript(response: Any) -> Reply:
     return Reply(text if isinstance(text, str) else "")
 
 
+def _read_decisions(response: Any) -> Reply:
+    """The answers as the text of a JSON object, which is what a chat model gives in their place."""
+    answers = read(_answer(response), "answers")
+    text = "" if answers is None else json.dumps({"answers": answers}, default=_as_plain)
+    return Reply(text, model=read(response, "model"))
+
+
+def _as_plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else dict(value)
+
+
 def _read_wordless(response: Any) -> Reply:
     _answer(response)
     return Reply("")
@@ -237,6 +251,14 @@ _ROWS = (
     ),
     OperationSpec(
         "speech", Operation.GENERATE_CONTENT, ("input",), _read_wordless, units=_characters, output_type="speech"
+    ),
+    OperationSpec(
+        DECISIONS,
+        Operation.DECISIONS,
+        ("input", "questions"),
+        _read_decisions,
+        output_type="json",
+        model_type="decision",
     ),
 )
 

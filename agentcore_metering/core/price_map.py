@@ -15,7 +15,7 @@ from agentcore_metering.core.gateway import price_entry, price_map_version
 from agentcore_metering.core.price_entry import EntryPrices, UnknownPrice, entry_prices
 from agentcore_metering.core.providers import get_provider
 from agentcore_metering.core.routing import called_provider
-from agentcore_metering.core.types import CostSource, ModelTarget, Price, ResponseFacts
+from agentcore_metering.core.types import CostSource, ModelTarget, Operation, Price, ResponseFacts
 
 __all__ = ["PriceMap"]
 
@@ -31,6 +31,7 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Other values of an entry's `litellm_provider` that mean the same provider; `name-...` always does."""
 
+_OF_DECISIONS = "_decisions"
 _BEDROCK_ROUTES = ("converse/", "converse_like/", "invoke/")
 
 
@@ -62,7 +63,7 @@ class PriceMap:
             if entry is None or not _is_of(entry, called):
                 continue
             try:
-                prices = entry_prices(entry, target, facts, at)
+                prices = entry_prices(_for_operation(entry, target.operation), target, facts, at)
             except UnknownPrice as exc:
                 return None, f"{key}: {exc}"
             return self._price(prices), key
@@ -78,6 +79,14 @@ class PriceMap:
             tier=prices.tier,
             unpriced=prices.unpriced,
         )
+
+
+def _for_operation(entry: Mapping[str, Any], operation: Operation) -> Mapping[str, Any]:
+    """The entry with the prices that it has for decisions, where these are charged otherwise than a chat."""
+    own = {key.removesuffix(_OF_DECISIONS): value for key, value in entry.items() if key.endswith(_OF_DECISIONS)}
+    if operation is not Operation.DECISIONS or not own:
+        return entry
+    return {**{key: value for key, value in entry.items() if not key.endswith(_OF_DECISIONS)}, **own}
 
 
 def _keys(name: str, asked: str, response_model: str | None) -> Iterator[str]:

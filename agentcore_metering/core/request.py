@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY, LITELLM_NUM_RETRIES, LITELLM_REQUEST_TIMEOUT
 from agentcore_metering.core.arguments import CallArguments, OperationArguments
+from agentcore_metering.core.decision_providers import DECISIONS, decision_options
 from agentcore_metering.core.errors import ConfigError
 from agentcore_metering.core.operations import OPERATIONS, OperationSpec
 from agentcore_metering.core.providers import Provider, get_provider, semconv_provider_name
@@ -151,6 +152,8 @@ def litellm_params(provider_id: str, options: Mapping[str, Any], function: str =
             number from 0 to 10.
     """
     provider = get_provider(provider_id)
+    if function == DECISIONS:
+        options = decision_options(provider_id, options)
     _require_keys(provider, options)
     route = find_route(provider, _model(provider, options), function)
     names = {**{key: key for key in CREDENTIAL_KEYS}, **OPERATIONS[function].sampling}

@@ -33,6 +33,9 @@ def find_route(provider: Provider, model: str, function: str = "completion") -> 
     """The route of `model`, as an admin wrote it, for one of LiteLLM's functions."""
     if provider.id == "agione":
         return _agione(model, function)
+    if provider.id == "litellm_proxy" and function == "decisions":
+        # LiteLLM has no such route to itself; its server speaks OpenAI's format.
+        return Route(f"openai/{model}", "openai", model, "openai")
     name, custom = provider.litellm_name, provider.litellm_name if _must_be_told(provider) else None
     prefix = f"{name}/"
     if model.startswith(prefix) and provider.prefix_rule != "whole":

@@ -55,6 +55,8 @@ class Operation(StrEnum):
     GENERATE_CONTENT = "generate_content"
     RERANK = "rerank"
     """Our own value: the conventions have none for it."""
+    DECISIONS = "decisions"
+    """Our own value, as well."""
 
 
 class Status(StrEnum):

@@ -17,7 +17,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
-from example.stub_provider import anthropic, cohere, gemini, openai, openai_audio, openai_responses, openai_small
+from example.stub_provider import (
+    anthropic,
+    cohere,
+    gemini,
+    openai,
+    openai_audio,
+    openai_decisions,
+    openai_responses,
+    openai_small,
+)
 from example.stub_provider.ledger import Ledger, ReceivedRequest
 from example.stub_provider.plans import Attempts, Outcome, Plan, make_plan
 from example.stub_provider.wire import JsonObject, Request, dump
@@ -33,6 +42,7 @@ logger = logging.getLogger(__name__)
 _ENDPOINTS: Final = (
     openai.ENDPOINT,
     openai_responses.ENDPOINT,
+    openai_decisions.ENDPOINT,
     anthropic.ENDPOINT,
     gemini.ENDPOINT,
     cohere.ENDPOINT,

@@ -1,6 +1,6 @@
 """The Django app and its front door.
 
-`LLMTracker` is looked up when it is first asked for: importing this package before `django.setup()` loads neither models nor LiteLLM.
+`LLMTracker` and `DecisionTracker` are looked up when they are first asked for: importing this package before `django.setup()` loads neither models nor LiteLLM.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentcore_metering.adapters.django.trackers.decision import DecisionTracker
     from agentcore_metering.adapters.django.trackers.llm import LLMTracker
 
-__all__ = ["LLMTracker"]
+__all__ = ["DecisionTracker", "LLMTracker"]
 
-_HOMES = {"LLMTracker": "agentcore_metering.adapters.django.trackers.llm"}
+_HOMES = {
+    "DecisionTracker": "agentcore_metering.adapters.django.trackers.decision",
+    "LLMTracker": "agentcore_metering.adapters.django.trackers.llm",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,9 @@ _SENT_ALONG = ("extra_headers",)
 _PROXIES = ("proxy", "proxies", "http_proxy", "https_proxy", "base_url", "api_base_url")
 """Not sent to LiteLLM today; a host that passes them on must not be led elsewhere by them."""
 
+_ACCOUNTS = ("account_id",)
+"""Whose part of the provider's one address it is."""
+
 
 def place_of(provider_id: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
     """The place: a value to compare, not to show, since addresses and headers may have secrets in them."""
@@ -30,6 +33,7 @@ def place_of(provider_id: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
         addresses,
         *(json.dumps(options.get(key) or {}, sort_keys=True, default=str) for key in (*_SENT_ALONG, *_PROXIES)),
         *(_kind_of(options.get(key)) for key in CREDENTIALS_KEYS),
+        *(str(options.get(key, "")) for key in _ACCOUNTS),
         str(model).partition("/")[0] if is_routed else "",
     )
 

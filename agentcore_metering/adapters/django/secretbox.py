@@ -45,6 +45,7 @@ _DERIVATION_LABEL = b"agentcore-metering secrets v1"
 
 PUBLIC_KEYS = frozenset(
     {
+        "account_id",
         "api_base",
         "api_type",
         "api_version",

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from agentcore_metering.adapters.django.config.catalogue import model_type_of
 from agentcore_metering.adapters.django.secretbox import is_public
+from agentcore_metering.core.decision_providers import DECISION_PROVIDERS
 from agentcore_metering.core.providers import PROVIDERS
 from agentcore_metering.core.request import litellm_params
 
 URL = "/api/v1/admin/llm-config"
+DECIDE_ONLY = ["typesafe", "cloudflare", "perplexity", "strands_decider"]
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def models(api: APIClient) -> dict[str, Any]:
 
 
 def test_every_provider_says_what_it_needs(providers: dict[str, Any]) -> None:
-    assert list(providers) == list(PROVIDERS)
+    assert list(providers) == [*PROVIDERS, *DECIDE_ONLY]
     assert providers["openai"]["required"] == ["api_key"]
     assert providers["openai_compatible"]["required"] == ["api_key", "api_base"]
     assert {"request_timeout_seconds", "num_retries"} <= set(providers["openai"]["editable_params"])
@@ -33,6 +36,50 @@ def test_every_provider_says_what_it_needs(providers: dict[str, Any]) -> None:
         providers["openai"]["editable_params"]
     )
     assert {"api_version", "deployment"} <= set(providers["azure_openai"]["optional"])
+
+
+def test_providers_of_decision_models_say_what_these_need(providers: dict[str, Any]) -> None:
+    decide = {name: provider["decision"] for name, provider in providers.items() if "decision" in provider}
+
+    assert set(decide) == set(DECISION_PROVIDERS)
+    assert decide["openai"]["required"] == ["model", "api_key"]
+    assert decide["cloudflare"]["required"] == ["model", "api_key", "account_id"]
+    assert decide["strands_decider"]["required"] == ["model", "api_base"]
+    assert decide["typesafe"]["default_api_base"] == "https://api.typesafe.ai"
+    assert {name for name, provider in providers.items() if provider.get("model_types") == ["decision"]} == {
+        *DECIDE_ONLY
+    }
+    offered = {key for keys in decide.values() for key in (*keys["optional"], *keys["editable_params"])} - {"api_key"}
+    assert all(is_public(key, "1") for key in offered)
+
+
+def test_models_say_for_which_types_their_provider_has_any(models: dict[str, Any]) -> None:
+    assert models["openai"]["model_types"] == ["decision", "embedding", "image_generation", "llm"]
+    assert models["anthropic"]["model_types"] == ["llm"]
+    assert models["openai_compatible"]["model_types"] == ["decision", "llm"]
+    for name in DECIDE_ONLY:
+        assert models[name]["model_types"] == ["decision"]
+        assert {model["mode"] for model in models[name]["models"]} == {"decisions"}
+        default = DECISION_PROVIDERS[name].default_model
+        [one] = [model for model in models[name]["models"] if model["id"] == default]
+        assert "decision" in one["capabilities"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "expected"),
+    [
+        ("typesafe", "jev-latest", "decision"),
+        (" TypeSafe ", "whatever", "decision"),
+        ("cloudflare", None, "decision"),
+        ("openai", "gpt-6-luna", "llm"),
+        ("openrouter", "typesafe/jev-1.13", "llm"),
+        ("litellm_proxy", "m", "llm"),
+    ],
+)
+def test_configuration_is_of_a_decision_model_where_its_provider_has_no_others(
+    provider: str, model: Any, expected: str
+) -> None:
+    assert model_type_of(provider, model) == expected
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -39,6 +39,7 @@ def client(alice: Any) -> APIClient:
         ("providers", "providers"),
         ("test", "test"),
         ("test-call", "test-call"),
+        ("decision-test", "decision-test"),
         ("fallback", f"{UUID(int=1)}/fallback"),
         ("fallback-reset", f"{UUID(int=1)}/fallback/reset"),
     ],

@@ -6,10 +6,18 @@ from rest_framework.throttling import UserRateThrottle
 
 from agentcore_metering.adapters.django.conf import metering_settings
 
-__all__ = ["DEFAULT_TEST_TOKENS", "MAX_TEST_PROMPT_LENGTH", "MAX_TEST_TOKENS", "TestThrottle"]
+__all__ = [
+    "DEFAULT_TEST_TOKENS",
+    "MAX_DECISION_TEXT_LENGTH",
+    "MAX_TEST_PROMPT_LENGTH",
+    "MAX_TEST_TOKENS",
+    "TestThrottle",
+]
 
 MAX_TEST_PROMPT_LENGTH = 4096
 """Characters."""
+MAX_DECISION_TEXT_LENGTH = 500_000
+"""Characters, as in the reference."""
 MAX_TEST_TOKENS = 4096
 DEFAULT_TEST_TOKENS = 512
 

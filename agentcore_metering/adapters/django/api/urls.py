@@ -8,6 +8,7 @@ from agentcore_metering.adapters.django.api.views.breakdown import UsageBreakdow
 from agentcore_metering.adapters.django.api.views.catalogue import ModelsView, ProvidersView
 from agentcore_metering.adapters.django.api.views.config_changes import ConfigChangesView
 from agentcore_metering.adapters.django.api.views.configs import AllConfigsView, ConfigDetailView, GlobalConfigsView
+from agentcore_metering.adapters.django.api.views.decisions import DecisionTestView
 from agentcore_metering.adapters.django.api.views.fallback import FallbackResetView, FallbackView
 from agentcore_metering.adapters.django.api.views.health import HealthView
 from agentcore_metering.adapters.django.api.views.policy import MeteringConfigView
@@ -36,6 +37,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("llm-config/models/", ModelsView.as_view(), name="llm-config-models"),
     path("llm-config/test/", ConfigTestView.as_view(), name="llm-config-test"),
     path("llm-config/test-call/", TestCallView.as_view(), name="llm-config-test-call"),
+    path("llm-config/decision-test", DecisionTestView.as_view(), name="llm-config-decision-test"),
     path("llm-config/users/", UserConfigsView.as_view(), name="llm-config-users"),
     path("llm-config/users/<int:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),
     path("llm-config/users/<uuid:user_id>/", UserConfigDetailView.as_view(), name="llm-config-user-detail"),

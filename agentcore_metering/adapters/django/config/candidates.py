@@ -19,10 +19,12 @@ from agentcore_metering.core.types import ConfigScope, ModelConfig
 __all__ = ["form_candidate", "stored_candidate"]
 
 
-def stored_candidate(rows: QuerySet[LLMConfig], uuid: UUID | None, pk: int | None) -> ModelConfig | None:
-    """The active configuration for language models with this uuid, or else this number; None where `rows` has none."""
+def stored_candidate(
+    rows: QuerySet[LLMConfig], uuid: UUID | None, pk: int | None, model_type: str = LLMConfig.MODEL_TYPE_LLM
+) -> ModelConfig | None:
+    """The active configuration of this type with this uuid, or else this number; None where `rows` has none."""
     row = _row(rows, uuid, pk)
-    is_usable = row is not None and row.is_active and row.model_type == LLMConfig.MODEL_TYPE_LLM
+    is_usable = row is not None and row.is_active and row.model_type == model_type
     return config_of(row) if row is not None and is_usable else None
 
 

@@ -20,6 +20,7 @@ from agentcore_metering.constants import (
     DEFAULT_TOP_P,
     LITELLM_NUM_RETRIES,
 )
+from agentcore_metering.core.decision_providers import DECISION_PROVIDERS, DECISIONS, DecisionProvider
 from agentcore_metering.core.gateway import price_entries, price_map_version
 from agentcore_metering.core.providers import PROVIDERS, Provider
 
@@ -32,6 +33,8 @@ __all__ = [
     "provider_catalogue",
 ]
 
+DECISION = "decision"
+"""Model type and capability."""
 OPTIONAL_KEYS = (
     "api_base",
     "model",
@@ -59,6 +62,7 @@ CAPABILITY_LABELS = {
     "reasoning": _("Reasoning"),
     "speech-to-text": _("Speech recognition"),
     "text-to-speech": _("Speech synthesis"),
+    DECISION: _("Decision"),
 }
 
 _VARIANT = re.compile(r"(\A|/)(\d+-x-\d+|max-x-max|\d+-steps|hd|standard|low|medium|high)/")
@@ -72,7 +76,10 @@ _MODE_CAPABILITIES = {
     "image_generation": "text-to-image",
     "audio_transcription": "speech-to-text",
     "audio_speech": "text-to-speech",
+    DECISIONS: DECISION,
 }
+_DECISION_MODES = (DECISIONS, "evaluation")
+"""What the map calls the mode of a decision model."""
 
 _INPUT_FLAGS = {
     "image": "supports_vision",
@@ -83,10 +90,20 @@ _INPUT_FLAGS = {
 _MODES_OF_THEIR_OWN = frozenset({"embedding", "image_generation"})
 """Modes that are model types too; every other one is a language model's."""
 
+_DECISION_OPTIONAL = ("api_base", "request_timeout_seconds", "num_retries")
+_DECISION_EDITABLE = ("api_key", "api_base", "model", "account_id", "request_timeout_seconds", "num_retries")
+
 
 def provider_catalogue() -> dict[str, Any]:
-    """By provider id: required and optional keys, which a form may edit, and defaults."""
-    return {provider.id: _provider_item(provider) for provider in PROVIDERS.values()}
+    """By provider id: required and optional keys, which a form may edit, and defaults; in `decision` those of its decision models.
+
+    Providers of decision models alone have the latter keys at both places, and say so in `model_types`.
+    """
+    items = {provider.id: _provider_item(provider) for provider in PROVIDERS.values()}
+    for provider in DECISION_PROVIDERS.values():
+        decision = _decision_item(provider)
+        items.setdefault(provider.id, {**decision, "model_types": [DECISION]})["decision"] = decision
+    return items
 
 
 @cache
@@ -98,9 +115,12 @@ def model_catalogue() -> list[dict[str, Any]]:
         name = str(entry.get("litellm_provider", ""))
         # A few keys write the provider with a dash where its name has an underscore.
         model_id = key.removeprefix(f"{name}/").removeprefix(f"{name.replace('_', '-')}/")
-        if entry.get("mode") in _MODE_CAPABILITIES and not _VARIANT.search(model_id):
+        if entry.get("mode") in _DECISION_MODES:
+            item = _model_item(model_id, {**entry, "mode": DECISIONS}, version)
+            by_litellm_name[name].setdefault(model_id, item)
+        elif entry.get("mode") in _MODE_CAPABILITIES and not _VARIANT.search(model_id):
             by_litellm_name[name].setdefault(model_id, _model_item(model_id, entry, version))
-    return [
+    listed = [
         {
             "id": provider.id,
             "label": provider.label,
@@ -109,6 +129,19 @@ def model_catalogue() -> list[dict[str, Any]]:
         }
         for provider in PROVIDERS.values()
     ]
+    others: list[dict[str, Any]] = [
+        {
+            "id": provider.id,
+            "label": provider.label,
+            "models": [one for one in _sorted_models(by_litellm_name[provider.id]) if one["mode"] == DECISIONS],
+            "default_api_base": provider.default_api_base or None,
+        }
+        for provider in DECISION_PROVIDERS.values()
+        if provider.id not in PROVIDERS
+    ]
+    for item in (*listed, *others):
+        _add_decisions(item)
+    return [*listed, *others]
 
 
 def find_model(provider: str, model: str) -> dict[str, Any] | None:
@@ -117,7 +150,13 @@ def find_model(provider: str, model: str) -> dict[str, Any] | None:
 
 
 def model_type_of(provider: str, model: Any) -> str:
-    """`embedding`, `image_generation` or `llm`, by what the catalogue says the model is for; `llm` for one that it does not know."""
+    """`embedding`, `image_generation` or `llm`, by what the catalogue says the model is for; `llm` for one that it does not know.
+
+    `decision` for providers that have nothing else. A model of another provider that decides is one only where somebody says so.
+    """
+    decides = DECISION_PROVIDERS.get(provider.strip().lower())
+    if decides is not None and not decides.is_chat_too:
+        return DECISION
     item = find_model(provider, model) if isinstance(model, str) else None
     mode = item["mode"] if item is not None else ""
     return mode if mode in _MODES_OF_THEIR_OWN else "llm"
@@ -175,6 +214,50 @@ def _provider_item(provider: Provider) -> dict[str, Any]:
         "default_top_p": DEFAULT_TOP_P,
         "default_max_tokens": DEFAULT_MAX_TOKENS,
         "default_num_retries": LITELLM_NUM_RETRIES,
+    }
+
+
+def _decision_item(provider: DecisionProvider) -> dict[str, Any]:
+    needs = {
+        "requires_api_base": provider.needs_api_base,
+        "requires_account_id": provider.needs_account_id,
+        "api_key_required": provider.needs_api_key,
+    }
+    return {
+        "label": provider.label,
+        **needs,
+        "required": list(provider.required),
+        "optional": [key for key in _DECISION_OPTIONAL if key not in provider.required],
+        "editable_params": list(_DECISION_EDITABLE),
+        "default_model": provider.default_model,
+        "default_api_base": provider.default_api_base,
+        "default_num_retries": LITELLM_NUM_RETRIES,
+        "models": [provider.default_model] if provider.default_model else [],
+    }
+
+
+def _add_decisions(item: dict[str, Any]) -> None:
+    """Say of one provider which types of models it has, and list its decision model where the map's list has not got it."""
+    provider = DECISION_PROVIDERS.get(item["id"])
+    modes = {model["mode"] for model in item["models"]}
+    types = {mode if mode in _MODES_OF_THEIR_OWN else "llm" for mode in modes - {DECISIONS}}
+    if provider is None or provider.is_chat_too:
+        types.add("llm")
+    if provider is not None:
+        types.add(DECISION)
+        known = {model["id"] for model in item["models"]}
+        item["models"] += [_decision_model(name) for name in {provider.default_model} - known - {""}]
+    item["model_types"] = sorted(types)
+
+
+def _decision_model(model_id: str) -> dict[str, Any]:
+    return {
+        "id": model_id,
+        "label": model_id,
+        "capabilities": [DECISION],
+        "max_input_tokens": None,
+        "max_output_tokens": None,
+        "mode": DECISIONS,
     }
 
 

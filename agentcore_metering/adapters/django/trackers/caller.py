@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentcore_metering.adapters.django.config.chain import ConfigChain
@@ -14,7 +14,7 @@ from agentcore_metering.core.arguments import CallArguments, OperationArguments
 from agentcore_metering.core.errors import ConfigNotFound
 from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.operations import OPERATIONS
-from agentcore_metering.core.types import AttemptRecord, CallContext, ModelConfig
+from agentcore_metering.core.types import EMPTY, AttemptRecord, CallContext, ModelConfig
 
 __all__ = ["Caller", "State"]
 
@@ -32,11 +32,14 @@ class Caller:
     model_uuid: Any = None
     strict_user_scope: bool = False
     friendly_errors: bool = False
+    notes: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    """What the row's metadata has besides the state's, and over it."""
 
     @property
     def context(self) -> CallContext:
         """What metering reads of the caller's state."""
-        return parse_state(self.state, self.node_name)
+        context = parse_state(self.state, self.node_name)
+        return replace(context, metadata={**context.metadata, **self.notes}) if self.notes else context
 
     def find_config(
         self, metering: Metering, function: str = "completion", *, names_model: bool = False

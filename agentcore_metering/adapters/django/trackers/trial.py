@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,12 +10,14 @@ from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.config.chain import ConfigChain
 from agentcore_metering.adapters.django.runtime import get_metering
+from agentcore_metering.adapters.django.trackers.decision import Decision
 from agentcore_metering.adapters.django.trackers.messages import MESSAGES
 from agentcore_metering.adapters.django.trackers.options import CallOptions
 from agentcore_metering.adapters.django.trackers.outcomes import stream_usage
 from agentcore_metering.adapters.django.trackers.state import usage_dict
 from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.completion import complete
+from agentcore_metering.core.decisions import REFUSAL
 from agentcore_metering.core.errors import MeteringError, UnusableAnswer
 from agentcore_metering.core.failures import classify
 from agentcore_metering.core.lifecycle import Call
@@ -23,13 +26,17 @@ from agentcore_metering.core.request import silence_of
 from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 from agentcore_metering.core.types import FailureKind, ModelConfig
 
-__all__ = ["CALL_NODE", "CONFIG_NODE", "Trial", "Verdict"]
+__all__ = ["CALL_NODE", "CONFIG_NODE", "CONNECTION_QUESTIONS", "CONNECTION_TEXT", "DecisionTrial", "Trial", "Verdict"]
 
 CALL_NODE = "admin_test_call"
 """Node of the row of a prompt that an admin tried out."""
 
 CONFIG_NODE = "config_test"
 """Node of the row of a connection test."""
+
+CONNECTION_TEXT = "This is a test of the connection."
+CONNECTION_QUESTIONS = ({"type": "predicate", "name": "is_test", "instructions": "Is the text about a test?"},)
+"""What a decision model is asked by a connection test."""
 
 _TEXTS = {**MESSAGES, FailureKind.EMPTY_RESPONSE: _("LLM returned empty response")}
 
@@ -77,10 +84,7 @@ class Trial:
 
     def explain(self, exc: Exception) -> Verdict:
         """What went wrong."""
-        if isinstance(exc, MeteringError) and not isinstance(exc, UnusableAnswer):
-            return Verdict(exc.code, redact(translated(exc), self.config.secrets))
-        kind = classify(exc).kind
-        return Verdict(kind.value, str(_TEXTS[kind]))
+        return _explained(exc, self.config)
 
     def _begin(self, *, is_streaming: bool) -> Call:
         state = None if self.user_id is None else {"user_id": self.user_id}
@@ -90,3 +94,47 @@ class Trial:
         )
         metering = get_metering()
         return options.begin(metering, ConfigChain.only(metering.admit(self.config)))
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTrial:
+    """Questions about one text to one configuration of a decision model, for an admin. With `must_answer` a refusal is a failure."""
+
+    config: ModelConfig
+    text: str = field(repr=False)
+    questions: Sequence[Mapping[str, Any]] = field(repr=False)
+    node_name: str
+    user_id: Any = None
+    """Whose row it becomes."""
+    must_answer: bool = False
+
+    @property
+    def silence_s(self) -> float:
+        """See `Trial`."""
+        return silence_of(self.config.options)
+
+    def run(self) -> tuple[list[dict[str, Any]], UsageDict]:
+        """The answers and the usage; raises as `DecisionTracker.call_and_track` does."""
+        state = {"node_name": self.node_name, "user_id": self.user_id}
+        metering = get_metering()
+        answers, usage = Decision(self.text, self.questions, state).ask(metering, metering.admit(self.config))
+        if self.must_answer and any(answer["type"] == REFUSAL for answer in answers):
+            raise Refused
+        return answers, usage
+
+    def explain(self, exc: Exception) -> Verdict:
+        """What went wrong."""
+        return _explained(exc, self.config)
+
+
+class Refused(Exception):
+    """The model answered, and its answer is that it does not."""
+
+
+def _explained(exc: Exception, config: ModelConfig) -> Verdict:
+    if isinstance(exc, Refused):
+        return Verdict(FailureKind.CONTENT_POLICY.value, str(_TEXTS[FailureKind.CONTENT_POLICY]))
+    if isinstance(exc, MeteringError) and not isinstance(exc, UnusableAnswer):
+        return Verdict(exc.code, redact(translated(exc), config.secrets))
+    kind = classify(exc).kind
+    return Verdict(kind.value, str(_TEXTS[kind]))

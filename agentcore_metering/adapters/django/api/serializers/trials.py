@@ -1,16 +1,32 @@
-"""Bodies of the two test endpoints."""
+"""Bodies of the test endpoints."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from agentcore_metering.adapters.django.api.limits import DEFAULT_TEST_TOKENS, MAX_TEST_PROMPT_LENGTH, MAX_TEST_TOKENS
+from agentcore_metering.adapters.django.api.limits import (
+    DEFAULT_TEST_TOKENS,
+    MAX_DECISION_TEXT_LENGTH,
+    MAX_TEST_PROMPT_LENGTH,
+    MAX_TEST_TOKENS,
+)
 from agentcore_metering.adapters.django.api.serializers.configs import OptionsField
+from agentcore_metering.adapters.django.models import LLMConfig
+from agentcore_metering.adapters.django.translated import translated
+from agentcore_metering.core.decisions import MAX_QUESTIONS, require_decision
+from agentcore_metering.core.errors import RequestError
 
-__all__ = ["TrialCallSerializer", "TrialConfigSerializer", "TrialResultSerializer"]
+__all__ = [
+    "DecisionResultSerializer",
+    "DecisionTrialSerializer",
+    "TrialCallSerializer",
+    "TrialConfigSerializer",
+    "TrialResultSerializer",
+]
 
 MAX_CONFIG_ID = 2**63 - 1
 
@@ -27,6 +43,7 @@ class TrialConfigSerializer(_ReferenceSerializer):
 
     provider = serializers.CharField(max_length=50)
     config = OptionsField(default=dict)
+    model_type = serializers.ChoiceField(LLMConfig.MODEL_TYPES, required=False, allow_null=True, default=None)
 
     def validate_provider(self, provider: str) -> str:
         """In lower case, as providers are listed."""
@@ -45,6 +62,45 @@ class TrialCallSerializer(_ReferenceSerializer):
         if attrs["config_uuid"] is None and attrs["config_id"] is None:
             raise serializers.ValidationError(_("Either config_uuid or config_id is required."))
         return attrs
+
+
+class DecisionTrialSerializer(serializers.Serializer[Any]):
+    """Questions about a text, for a stored configuration or for one that a form holds."""
+
+    config_uuid = serializers.UUIDField(required=False, allow_null=True, default=None)
+    provider = serializers.CharField(max_length=50, default="litellm_proxy")
+    config = OptionsField(default=dict)
+    input = serializers.CharField(max_length=MAX_DECISION_TEXT_LENGTH, trim_whitespace=False)
+    questions = serializers.ListField(child=serializers.DictField(), min_length=1, max_length=MAX_QUESTIONS)
+    stream = serializers.BooleanField(default=False)
+
+    def validate_provider(self, provider: str) -> str:
+        """In lower case, as providers are listed."""
+        return provider.lower()
+
+    def validate_stream(self, stream: bool) -> bool:
+        """False, or absent."""
+        if stream:
+            raise serializers.ValidationError(gettext("Decisions do not stream."))
+        return stream
+
+    def validate_questions(self, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Such as can be asked."""
+        try:
+            require_decision("-", questions)
+        except RequestError as error:
+            raise serializers.ValidationError(translated(error)) from None
+        return questions
+
+
+class DecisionResultSerializer(serializers.Serializer[Any]):
+    """What came of it: `answers` and `usage`, or `detail` and `error_key` of a failure."""
+
+    ok = serializers.BooleanField()
+    detail = serializers.CharField(required=False)
+    error_key = serializers.CharField(required=False)
+    answers = serializers.ListField(child=serializers.DictField(), required=False)
+    usage = serializers.DictField(required=False)
 
 
 class TrialResultSerializer(serializers.Serializer[Any]):

@@ -11,14 +11,18 @@ from django.db.models import QuerySet
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 
+from agentcore_metering.adapters.django.api.errors import not_found
 from agentcore_metering.adapters.django.api.views.catalogue import ModelsView, ProvidersView
+from agentcore_metering.adapters.django.api.views.decisions import DecisionTestView
 from agentcore_metering.adapters.django.api.views.fallback import FallbackResetView, FallbackView
 from agentcore_metering.adapters.django.api.views.trials import ConfigTestView, TestCallView
 from agentcore_metering.adapters.django.config.listing import own_configs
 from agentcore_metering.adapters.django.models import LLMConfig
+from agentcore_metering.core.types import ModelConfig
 
 __all__ = [
     "OwnConfigTestView",
+    "OwnDecisionTestView",
     "OwnFallbackResetView",
     "OwnFallbackView",
     "OwnModelsView",
@@ -55,6 +59,16 @@ class OwnTestCallView(_OwnConfigs, TestCallView):
     """A prompt to a configuration of the caller's."""
 
     node_name = "user_test_call"
+
+
+class OwnDecisionTestView(_OwnConfigs, DecisionTestView):
+    """Questions to a decision model of the caller's."""
+
+    node_name = "user_decision_test"
+
+    def refuse_unknown(self) -> ModelConfig:
+        """404: that it is another user's is not told."""
+        raise not_found()
 
 
 class OwnFallbackView(_OwnConfigs, FallbackView):

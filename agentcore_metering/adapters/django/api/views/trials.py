@@ -23,11 +23,20 @@ from agentcore_metering.adapters.django.api.serializers.trials import (
 )
 from agentcore_metering.adapters.django.api.views.base import TAG, ConfigsView, read_body
 from agentcore_metering.adapters.django.config.candidates import form_candidate, stored_candidate
-from agentcore_metering.adapters.django.trackers.trial import CALL_NODE, CONFIG_NODE, Trial, Verdict
+from agentcore_metering.adapters.django.models import LLMConfig
+from agentcore_metering.adapters.django.trackers.trial import (
+    CALL_NODE,
+    CONFIG_NODE,
+    CONNECTION_QUESTIONS,
+    CONNECTION_TEXT,
+    DecisionTrial,
+    Trial,
+    Verdict,
+)
 from agentcore_metering.constants import TEST_MAX_TOKENS
 from agentcore_metering.core.errors import ConfigError, ConfigNotFound
 
-__all__ = ["ConfigTestView", "TestCallView", "TrialView"]
+__all__ = ["ConfigTestView", "TestCallView", "TrialView", "run_trial"]
 
 GREETING = "Hi"
 
@@ -66,9 +75,14 @@ class ConfigTestView(TrialView):
         sent = read_body(TrialConfigSerializer, request).validated_data
         ref = sent["config_uuid"], sent["config_id"]
         config = form_candidate(self.visible(request), sent["provider"], sent["config"], *ref)
-        trial = Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, request.user.pk)
+        if sent["model_type"] == LLMConfig.MODEL_TYPE_DECISION:
+            trial: Any = DecisionTrial(
+                config, CONNECTION_TEXT, CONNECTION_QUESTIONS, CONFIG_NODE, request.user.pk, must_answer=True
+            )
+        else:
+            trial = Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, request.user.pk)
         with OneTest.begin(request, trial.silence_s):
-            result = _run(trial)
+            result = run_trial(trial)
         return Response({"ok": True} if result["ok"] else result)
 
 
@@ -100,7 +114,7 @@ class TestCallView(TrialView):
         if sent["stream"]:
             return _streamed(trial, request, mark)
         with mark:
-            return Response(_run(trial))
+            return Response(run_trial(trial))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """A client that accepts nothing but `text/event-stream` gets it: no renderer of the host's need know that type."""
@@ -117,12 +131,13 @@ def _streamed(trial: Trial, request: Request, mark: OneTest) -> HttpResponseBase
         raise
 
 
-def _run(trial: Trial) -> dict[str, Any]:
+def run_trial(trial: Trial | DecisionTrial) -> dict[str, Any]:
+    """What came of a test, as JSON."""
     try:
-        text, usage = trial.run()
+        answer, usage = trial.run()
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is this test's result
         return _failure(trial.explain(exc))
-    return {"ok": True, "content": text, "usage": usage}
+    return {"ok": True, "content": answer, "usage": usage}
 
 
 def _failure(verdict: Verdict) -> dict[str, Any]:
