@@ -27,7 +27,24 @@ _DEFAULT_MODELS = {"image_generation": "dall-e-2"}
 """What LiteLLM takes where no model is named."""
 
 _CONTENT = frozenset(
-    {"messages", "prompt", "input", "query", "documents", "file", "instructions", "tools", "functions", "metadata"}
+    {
+        "assets",
+        "audio",
+        "documents",
+        "file",
+        "functions",
+        "images",
+        "input",
+        "instructions",
+        "messages",
+        "metadata",
+        "prompt",
+        "query",
+        "questions",
+        "state",
+        "tools",
+        "videos",
+    }
 )
 """Arguments in which nothing is looked for: their texts may be anything, and no credential belongs there."""
 
