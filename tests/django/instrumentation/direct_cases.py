@@ -7,6 +7,7 @@ from typing import Any
 
 import litellm
 
+from agentcore_metering.adapters.django import DecisionTracker
 from agentcore_metering.core.operations import OPERATIONS
 from example.stub_provider import StubProvider
 from tests.django.builders import KEY
@@ -22,6 +23,29 @@ CHAT = OperationCase(
     "chat",
     lambda text: {"messages": [{"role": "user", "content": text}]},
     can_stream=True,
+)
+
+
+class DecisionCase(OperationCase):
+    """Its tracker is a class of its own."""
+
+    def call(self, text: str, **options: Any) -> Any:
+        return DecisionTracker.call_and_track(**self.given(text), model_uuid=None, **options)
+
+    async def acall(self, text: str, **options: Any) -> Any:
+        return await DecisionTracker.acall_and_track(**self.given(text), model_uuid=None, **options)
+
+
+DECISION = DecisionCase(
+    "decisions",
+    "gpt-6-luna",
+    "decisions",
+    lambda text: {
+        "input": text,
+        "questions": [{"type": "predicate", "name": "urgent", "instructions": "Is it urgent?"}],
+    },
+    output_type="json",
+    model_type="decision",
 )
 
 
@@ -60,7 +84,7 @@ class DirectCase:
         return await getattr(litellm, f"a{self.function}")(**self.arguments(stub, text, **options))
 
 
-CASES = tuple(DirectCase(case) for case in (CHAT, *OPERATION_CASES))
+CASES = tuple(DirectCase(case) for case in (CHAT, *OPERATION_CASES, DECISION) if hasattr(litellm, case.function))
 STREAMS = tuple(case for case in CASES if case.of.can_stream)
 BY_FUNCTION = {case.function: case for case in CASES}
-assert set(BY_FUNCTION) == set(OPERATIONS)
+assert set(BY_FUNCTION) == {function for function in OPERATIONS if hasattr(litellm, function)}

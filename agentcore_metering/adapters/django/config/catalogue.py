@@ -90,6 +90,12 @@ _INPUT_FLAGS = {
 _MODES_OF_THEIR_OWN = frozenset({"embedding", "image_generation"})
 """Modes that are model types too; every other one is a language model's."""
 
+_SAMPLING_DEFAULTS = {
+    "default_temperature": DEFAULT_TEMPERATURE,
+    "default_top_p": DEFAULT_TOP_P,
+    "default_max_tokens": DEFAULT_MAX_TOKENS,
+}
+"""Existing forms read them of every provider."""
 _DECISION_OPTIONAL = ("api_base", "request_timeout_seconds", "num_retries")
 _DECISION_EDITABLE = ("api_key", "api_base", "model", "account_id", "request_timeout_seconds", "num_retries")
 
@@ -102,7 +108,9 @@ def provider_catalogue() -> dict[str, Any]:
     items = {provider.id: _provider_item(provider) for provider in PROVIDERS.values()}
     for provider in DECISION_PROVIDERS.values():
         decision = _decision_item(provider)
-        items.setdefault(provider.id, {**decision, "model_types": [DECISION]})["decision"] = decision
+        items.setdefault(provider.id, {**_SAMPLING_DEFAULTS, **decision, "model_types": [DECISION]})["decision"] = (
+            decision
+        )
     return items
 
 
@@ -210,9 +218,7 @@ def _provider_item(provider: Provider) -> dict[str, Any]:
         "editable_params": ["api_base", "api_key", *(key for key in OPTIONAL_KEYS if key != "api_base"), *extra],
         "default_model": provider.default_model,
         "default_api_base": provider.public_api_base,
-        "default_temperature": DEFAULT_TEMPERATURE,
-        "default_top_p": DEFAULT_TOP_P,
-        "default_max_tokens": DEFAULT_MAX_TOKENS,
+        **_SAMPLING_DEFAULTS,
         "default_num_retries": LITELLM_NUM_RETRIES,
     }
 

@@ -29,9 +29,9 @@ class _ProviderKeysSerializer(serializers.Serializer[Any]):
     editable_params = serializers.ListField(child=serializers.CharField())
     default_model = serializers.CharField(allow_null=True)
     default_api_base = serializers.CharField(allow_null=True)
-    default_temperature = serializers.FloatField(required=False)
-    default_top_p = serializers.FloatField(required=False)
-    default_max_tokens = serializers.IntegerField(required=False)
+    default_temperature = serializers.FloatField()
+    default_top_p = serializers.FloatField()
+    default_max_tokens = serializers.IntegerField()
     default_num_retries = serializers.IntegerField()
     decision = _DecisionKeysSerializer(required=False)
     # What follows is there for a provider of decision models alone.
