@@ -7,6 +7,7 @@ import re
 from typing import Any
 from uuid import uuid4
 
+import litellm
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
@@ -445,6 +446,16 @@ def test_a_users_configuration_is_tested_as_the_admins_call(admin: Client, stub:
 
     assert "It works" in messages_of(response)[0]
     assert LLMUsage.objects.get().user.username == "root"
+
+
+@pytest.mark.skipif(not hasattr(litellm, "decisions"), reason="this LiteLLM has no decisions()")
+def test_a_decision_model_is_tested_by_a_question(admin: Client, stub: StubProvider) -> None:
+    row = make_stub_config(stub, "openai", "gpt-6-luna", model_type="decision")
+
+    response = admin.post(url("llmconfig", "test", row.pk), follow=True)
+
+    assert "It works" in messages_of(response)[0]
+    assert LLMUsage.objects.get().operation == "decisions"
 
 
 def test_a_failed_test_says_why_and_repeats_no_key(admin: Client) -> None:

@@ -12,7 +12,13 @@ from agentcore_metering.adapters.django.admin.shapes import amount
 from agentcore_metering.adapters.django.config.source import config_of
 from agentcore_metering.adapters.django.fields import to_exact
 from agentcore_metering.adapters.django.models import LLMConfig
-from agentcore_metering.adapters.django.trackers.trial import CONFIG_NODE, Trial
+from agentcore_metering.adapters.django.trackers.trial import (
+    CONFIG_NODE,
+    CONNECTION_QUESTIONS,
+    CONNECTION_TEXT,
+    DecisionTrial,
+    Trial,
+)
 from agentcore_metering.constants import TEST_MAX_TOKENS
 
 __all__ = ["Outcome", "try_config"]
@@ -32,13 +38,13 @@ class Outcome:
 
 def try_config(row: LLMConfig, user_id: Any) -> Outcome:
     """Whether a call by this configuration works. Side effect: the call, with its row, span and metrics, as one of `user_id`."""
-    if row.model_type != LLMConfig.MODEL_TYPE_LLM:
-        return Outcome(False, _("Only configurations of language models can be tested here."))
+    if row.model_type not in (LLMConfig.MODEL_TYPE_LLM, LLMConfig.MODEL_TYPE_DECISION):
+        return Outcome(False, _("Only configurations of language models and decision models can be tested here."))
     if not row.is_active:
         return Outcome(False, _("Calls may not use a configuration that is not active. Activate it to test it."))
-    trial = Trial(config_of(row), GREETING, TEST_MAX_TOKENS, CONFIG_NODE, user_id)
+    trial = _trial_of(row, user_id)
     try:
-        _text, usage = trial.run()
+        _answer, usage = trial.run()
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is this test's result
         logger.info("The test of configuration %s failed: %s", row.uuid, type(exc).__name__)
         return Outcome(False, _("The test failed. %(reason)s") % {"reason": trial.explain(exc).text})
@@ -49,3 +55,10 @@ def try_config(row: LLMConfig, user_id: Any) -> Outcome:
         "cost": amount(cost, usage["cost_currency"]),
     }
     return Outcome(True, _("It works: %(model)s answered, %(tokens)s tokens, cost %(cost)s.") % facts)
+
+
+def _trial_of(row: LLMConfig, user_id: Any) -> Trial | DecisionTrial:
+    config = config_of(row)
+    if row.model_type == LLMConfig.MODEL_TYPE_DECISION:
+        return DecisionTrial(config, CONNECTION_TEXT, CONNECTION_QUESTIONS, CONFIG_NODE, user_id, must_answer=True)
+    return Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, user_id)
