@@ -12,15 +12,19 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.core.cache import cache, caches
 from django.core.handlers.asgi import ASGIHandler
-from django.test import Client, override_settings
+from django.test import AsyncRequestFactory, Client, RequestFactory, override_settings
 from pytest_django import Settings
 from rest_framework.test import APIClient, APIRequestFactory
 
+from agentcore_metering.adapters.django.api.event_stream import event_stream
 from agentcore_metering.adapters.django.api.one_test import MARGIN_S, MAX_KEPT_S, RENEWED_EVERY_S, OneTest, TestRunning
+from agentcore_metering.adapters.django.config.source import config_of
 from agentcore_metering.adapters.django.models import LLMUsage
+from agentcore_metering.adapters.django.trackers.trial import Trial
 from agentcore_metering.core import dropped
 from example.stub_provider import StubProvider, directive
 from tests.django.api.test_trials import (
+    HELLO,
     TEST,
     TEST_CALL,
     call_body,
@@ -278,6 +282,35 @@ def test_mark_of_a_stream_is_renewed_as_it_goes_on(clock: FakeTime) -> None:
 
     with pytest.raises(TestRunning):
         OneTest.begin(request_of(user), 20.0)
+
+
+class FakeMark:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def renew(self) -> None:
+        self.calls.append("renew")
+
+    def end(self) -> None:
+        self.calls.append("end")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_each_event_renews_the_mark_and_the_last_one_ends_it(stub: StubProvider, is_async: bool) -> None:
+    trial = Trial(config_of(make_stub_config(stub)), HELLO, 64, "test")
+    factory: Any = AsyncRequestFactory() if is_async else RequestFactory()
+    mark: Any = FakeMark()
+
+    async def consume() -> list[bytes]:
+        pieces = [piece async for piece in event_stream(trial, factory.post("/"), mark)]
+        await close_connections()
+        return pieces
+
+    pieces = run(consume) if is_async else list(event_stream(trial, factory.post("/"), mark))
+
+    assert len(pieces) > 2
+    assert mark.calls == ["renew"] * (len(pieces) - 1) + ["end"]
 
 
 def test_late_end_leaves_the_mark_of_the_next_test_alone(clock: FakeTime) -> None:

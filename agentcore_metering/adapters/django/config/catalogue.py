@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from agentcore_metering.adapters.django.config.decision_catalogue import DECISION, decision_keys, with_decisions
 from agentcore_metering.constants import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_TEMPERATURE,
     DEFAULT_TOP_P,
     LITELLM_NUM_RETRIES,
 )
-from agentcore_metering.core.decision_providers import DECISION_PROVIDERS, DECISIONS, DecisionProvider
+from agentcore_metering.core.decision_providers import DECISION_PROVIDERS, DECISIONS
 from agentcore_metering.core.gateway import price_entries, price_map_version
 from agentcore_metering.core.providers import PROVIDERS, Provider
 
@@ -33,8 +34,6 @@ __all__ = [
     "provider_catalogue",
 ]
 
-DECISION = "decision"
-"""Model type and capability."""
 OPTIONAL_KEYS = (
     "api_base",
     "model",
@@ -96,8 +95,6 @@ _SAMPLING_DEFAULTS = {
     "default_max_tokens": DEFAULT_MAX_TOKENS,
 }
 """Existing forms read them of every provider."""
-_DECISION_OPTIONAL = ("api_base", "request_timeout_seconds", "num_retries")
-_DECISION_EDITABLE = ("api_key", "api_base", "model", "account_id", "request_timeout_seconds", "num_retries")
 
 
 def provider_catalogue() -> dict[str, Any]:
@@ -107,7 +104,7 @@ def provider_catalogue() -> dict[str, Any]:
     """
     items = {provider.id: _provider_item(provider) for provider in PROVIDERS.values()}
     for provider in DECISION_PROVIDERS.values():
-        decision = _decision_item(provider)
+        decision = decision_keys(provider)
         items.setdefault(provider.id, {**_SAMPLING_DEFAULTS, **decision, "model_types": [DECISION]})["decision"] = (
             decision
         )
@@ -147,9 +144,7 @@ def model_catalogue() -> list[dict[str, Any]]:
         for provider in DECISION_PROVIDERS.values()
         if provider.id not in PROVIDERS
     ]
-    for item in (*listed, *others):
-        _add_decisions(item)
-    return [*listed, *others]
+    return [with_decisions(item, _types(item["models"])) for item in (*listed, *others)]
 
 
 def find_model(provider: str, model: str) -> dict[str, Any] | None:
@@ -223,48 +218,10 @@ def _provider_item(provider: Provider) -> dict[str, Any]:
     }
 
 
-def _decision_item(provider: DecisionProvider) -> dict[str, Any]:
-    needs = {
-        "requires_api_base": provider.needs_api_base,
-        "requires_account_id": provider.needs_account_id,
-        "api_key_required": provider.needs_api_key,
-    }
-    return {
-        "label": provider.label,
-        **needs,
-        "required": list(provider.required),
-        "optional": [key for key in _DECISION_OPTIONAL if key not in provider.required],
-        "editable_params": list(_DECISION_EDITABLE),
-        "default_model": provider.default_model,
-        "default_api_base": provider.default_api_base,
-        "default_num_retries": LITELLM_NUM_RETRIES,
-        "models": [provider.default_model] if provider.default_model else [],
-    }
-
-
-def _add_decisions(item: dict[str, Any]) -> None:
-    """Say of one provider which types of models it has, and list its decision model where the map's list has not got it."""
-    provider = DECISION_PROVIDERS.get(item["id"])
-    modes = {model["mode"] for model in item["models"]}
-    types = {mode if mode in _MODES_OF_THEIR_OWN else "llm" for mode in modes - {DECISIONS}}
-    if provider is None or provider.is_chat_too:
-        types.add("llm")
-    if provider is not None:
-        types.add(DECISION)
-        known = {model["id"] for model in item["models"]}
-        item["models"] += [_decision_model(name) for name in {provider.default_model} - known - {""}]
-    item["model_types"] = sorted(types)
-
-
-def _decision_model(model_id: str) -> dict[str, Any]:
-    return {
-        "id": model_id,
-        "label": model_id,
-        "capabilities": [DECISION],
-        "max_input_tokens": None,
-        "max_output_tokens": None,
-        "mode": DECISIONS,
-    }
+def _types(models: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The model types of these models, but for those that decide."""
+    modes = {model["mode"] for model in models} - {DECISIONS}
+    return {mode if mode in _MODES_OF_THEIR_OWN else "llm" for mode in modes}
 
 
 def _model_item(model_id: str, entry: Mapping[str, Any], version: str) -> dict[str, Any]:
