@@ -302,12 +302,15 @@ def test_each_event_renews_the_mark_and_the_last_one_ends_it(stub: StubProvider,
     factory: Any = AsyncRequestFactory() if is_async else RequestFactory()
     mark: Any = FakeMark()
 
+    # In a view's thread, also under ASGI.
+    response: Any = event_stream(trial, factory.post("/"), mark)
+
     async def consume() -> list[bytes]:
-        pieces = [piece async for piece in event_stream(trial, factory.post("/"), mark)]
+        pieces = [piece async for piece in response]
         await close_connections()
         return pieces
 
-    pieces = run(consume) if is_async else list(event_stream(trial, factory.post("/"), mark))
+    pieces = run(consume) if is_async else list(response)
 
     assert len(pieces) > 2
     assert mark.calls == ["renew"] * (len(pieces) - 1) + ["end"]
