@@ -98,9 +98,11 @@ _POSTGRESQL = (
     )
     + "at - h % 9000 * interval '1 millisecond', CASE WHEN h % 2 = 0 THEN at - h % 9000 * interval '0.5 millisecond' END, at, at, at, "
     "'node-' || (h / 6000 % 20), 'task-' || (h % 3), '{{}}' "
-    "FROM (SELECT gen_random_uuid() AS id, i * 48271 % 2147483647 AS h, "
-    "timestamptz '{start}+00' + i * {us} * interval '1 microsecond' AS at "
-    "FROM generate_series(CAST({first} AS bigint), {first} + {count} - 1) AS i) AS made"
+    # Ids are times, as the package's are.
+    "FROM (SELECT CAST(lpad(to_hex(CAST(EXTRACT(EPOCH FROM at) * 1000 AS bigint)), 12, '0') || '7' || substr(md5(CAST(i AS text)), 1, 3) "
+    "|| '8' || substr(md5(CAST(i AS text)), 4, 15) AS uuid) AS id, h, at "
+    "FROM (SELECT i, i * 48271 % 2147483647 AS h, timestamptz '{start}+00' + i * {us} * interval '1 microsecond' AS at "
+    "FROM generate_series(CAST({first} AS bigint), {first} + {count} - 1) AS i) AS numbered) AS made"
 )
 _SQLITE = (
     _COLUMNS

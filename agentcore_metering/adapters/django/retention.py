@@ -1,6 +1,7 @@
 """Deleting what is older than the policy keeps: rows of usage and of the older aggregated series, a batch at a time.
 
-Rows that are summed up go by whole days, once their sums are kept: figures outlive rows.
+Rows that are summed up go by whole days, once their sums are kept: figures outlive rows. Where the usage table has a table for each
+month, one whose rows are all to go is dropped whole, and its rows wait until then.
 
 By the ORM, because rows of the host's own apps may point at usage rows and Django alone knows what becomes of those. When it runs is
 left to tasks and commands.
@@ -21,6 +22,8 @@ from django.utils import timezone
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.policy import read_policy
 from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
+from agentcore_metering.adapters.django.partitions.ddl import Busy
+from agentcore_metering.adapters.django.partitions.upkeep import drop_old, outside_of_months
 from agentcore_metering.adapters.django.rollups.keeping import drop_marks, has_sums, keep_sums
 
 __all__ = ["DEFAULT_BATCH_SIZE", "RetentionResult", "apply_retention"]
@@ -42,6 +45,8 @@ class RetentionResult:
     deleted_series: int = 0
     is_complete: bool = True
     """False: the time was up before everything was deleted, and the next run goes on."""
+    dropped_tables: tuple[str, ...] = ()
+    """Partitions that went whole; `deleted_usage` does not count their rows."""
     skipped: str | None = None
     """Why nothing was done: `cleanup_disabled` or `invalid_retention_days`."""
 
@@ -69,17 +74,29 @@ def apply_retention(
         return RetentionResult(cutoff, days, skipped="invalid_retention_days")
     ends_s = None if budget_s is None else monotonic_s() + budget_s
     usage_cutoff, is_summed_up = _usage_cutoff(cutoff, now or timezone.now(), budget_s)
+    dropped, is_all_dropped = _drop_months(usage_cutoff)
     deleted: dict[str, int] = {}
+    outside = outside_of_months(metering_settings.DATABASE_ALIAS)
     for name, batches in (
-        ("usage", _batches(LLMUsage.objects.all(), "created_at", usage_cutoff, batch_size)),
+        ("usage", _batches(LLMUsage.objects.filter(outside), "created_at", usage_cutoff, batch_size)),
         ("series", _batches(LLMUsageSeries.objects.all(), "bucket", cutoff, batch_size)),
     ):
         deleted[name] = 0
         for count in batches:
             deleted[name] += count
             if ends_s is not None and monotonic_s() >= ends_s:
-                return RetentionResult(cutoff, days, deleted["usage"], deleted.get("series", 0), is_complete=False)
-    return RetentionResult(cutoff, days, deleted["usage"], deleted["series"], is_complete=is_summed_up)
+                return RetentionResult(cutoff, days, deleted["usage"], deleted.get("series", 0), False, dropped)
+    is_complete = is_summed_up and is_all_dropped
+    return RetentionResult(cutoff, days, deleted["usage"], deleted["series"], is_complete, dropped)
+
+
+def _drop_months(cutoff: datetime) -> tuple[tuple[str, ...], bool]:
+    """The partitions that were dropped, and whether those are all that can go."""
+    try:
+        return tuple(drop_old(metering_settings.DATABASE_ALIAS, cutoff)), True
+    except Busy as exc:
+        logger.warning("A later run drops the partitions from before %s: %s", cutoff, exc)
+        return (), False
 
 
 def _usage_cutoff(cutoff: datetime, now: datetime, budget_s: float | None) -> tuple[datetime, bool]:

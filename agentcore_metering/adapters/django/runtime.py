@@ -14,6 +14,7 @@ from agentcore_metering.adapters.django.config.cache import ConfigCache, PriceRe
 from agentcore_metering.adapters.django.config.chain import ConfigChain, find_chain
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.outbound import OutboundGuard
+from agentcore_metering.adapters.django.partitions.background import PartitionKeeper
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.adapters.django.persistence.modes import Sink, make_sink
 from agentcore_metering.adapters.django.persistence.reads import let_reads_wait_for
@@ -147,7 +148,14 @@ os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 def _compose() -> Metering:
     operator_prices = OperatorPrices()
-    sink = make_sink(RollupKeeper(metering_settings.DATABASE_ALIAS))
+    alias = metering_settings.DATABASE_ALIAS
+    keep_rollups, keep_partitions = RollupKeeper(alias), PartitionKeeper(alias)
+
+    def after_write() -> None:
+        keep_rollups()
+        keep_partitions()
+
+    sink = make_sink(after_write)
     let_reads_wait_for(sink)
     _observe_side_channel_once()
     services = CallServices(

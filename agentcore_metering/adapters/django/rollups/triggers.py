@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from agentcore_metering.adapters.django.models.rollup import RollupCoverage, RollupMark
 from agentcore_metering.adapters.django.rollups.cells import USAGE_TABLE
 
-__all__ = ["ADVISORY_CLASS", "LOCK_SLOTS", "are_installed", "install", "installed_sql", "uninstall"]
+__all__ = ["ADVISORY_CLASS", "LOCK_SLOTS", "are_installed", "install", "install_on", "installed_sql", "uninstall"]
 
 VERSION = 1
 """Part of the names: triggers of another version do not count as installed."""
@@ -93,6 +93,23 @@ def install(using: str) -> None:
             _execute(using, [f"INSERT INTO {_COVERAGE} (covered_from) VALUES (NULL)"])
         uninstall(using)
         _execute(using, statements())
+        if connection.vendor == "postgresql":
+            for name in _partitions(using):
+                install_on(using, name)
+
+
+def install_on(using: str, table: str) -> None:
+    """Have them on another table of PostgreSQL too, one that takes the usage table's place or is a part of it; nothing else changes.
+
+    A statement sets off those of the table that it names, so a partition needs its own for who writes to it directly.
+    """
+    _execute(using, _postgresql_triggers(table))
+
+
+def _partitions(using: str) -> list[str]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = '{USAGE_TABLE}'::regclass")
+        return [name for (name,) in cursor.fetchall()]
 
 
 def uninstall(using: str) -> None:
@@ -100,7 +117,8 @@ def uninstall(using: str) -> None:
     vendor = connections[using].vendor
     if vendor == "postgresql":
         drops = [f"DROP TRIGGER IF EXISTS {_trigger(event)} ON {USAGE_TABLE}" for event in _POSTGRESQL_EVENTS]
-        _execute(using, [*drops, f"DROP FUNCTION IF EXISTS {_FUNCTION}()"])
+        # With those on partitions.
+        _execute(using, [*drops, f"DROP FUNCTION IF EXISTS {_FUNCTION}() CASCADE"])
     elif vendor == "sqlite":
         _execute(using, [f"DROP TRIGGER IF EXISTS {_trigger(event)}" for event in _SQLITE_EVENTS])
 
@@ -126,11 +144,14 @@ def are_installed(using: str) -> bool:
 
 
 def _postgresql_statements() -> list[str]:
-    triggers = [
-        f"CREATE TRIGGER {_trigger(event)} {when.format(table=USAGE_TABLE)} EXECUTE FUNCTION {_FUNCTION}()"
+    return [_CREATE_FUNCTION, *_postgresql_triggers(USAGE_TABLE)]
+
+
+def _postgresql_triggers(table: str) -> list[str]:
+    return [
+        f"CREATE TRIGGER {_trigger(event)} {when.format(table=table)} EXECUTE FUNCTION {_FUNCTION}()"
         for event, when in _POSTGRESQL_EVENTS.items()
     ]
-    return [_CREATE_FUNCTION, *triggers]
 
 
 def _sqlite_statements() -> list[str]:

@@ -18,6 +18,8 @@ def clean_up(retention_days: int | None = None, batch_size: int | None = None) -
     result = apply_retention(retention_days, batch_size=batch_size or DEFAULT_BATCH_SIZE)
     counts = {"deleted_usage": result.deleted_usage, "deleted_series": result.deleted_series}
     told = {**counts, "cutoff": result.cutoff.isoformat(), "retention_days": result.retention_days}
+    if result.dropped_tables:
+        told["dropped_tables"] = list(result.dropped_tables)
     return told if result.skipped is None else {**told, "skipped": True, "reason": result.skipped}
 
 

@@ -45,6 +45,7 @@ class Command(OperatorCommand):
             "retention_days": result.retention_days,
             "deleted_usage": result.deleted_usage,
             "deleted_series": result.deleted_series,
+            "dropped_tables": list(result.dropped_tables),
             "complete": result.is_complete,
             "skipped": result.skipped,
         }
