@@ -40,15 +40,16 @@ def main() -> int:
 
 def _divided_beside_writers(until: datetime) -> list[tuple[str, float, float]]:
     """As an operator does it: nothing is moved."""
-    from agentcore_metering.adapters.django.partitions.division import divide, unite
+    from agentcore_metering.adapters.django.partitions.division import Change, divide, unite
 
     before = _answers(until)
     insert_ms = _insert_ms()
     figures = []
-    for what, work in (
-        ("divide", lambda: divide("default", now=until, months=3)),
-        ("unite", lambda: unite("default")),
-    ):
+    works: dict[str, Callable[[], Change]] = {
+        "divide": lambda: divide("default", now=until, months=3),
+        "unite": lambda: unite("default"),
+    }
+    for what, work in works.items():
         with _writers() as writing:
             time.sleep(1)
             began_s = time.perf_counter()
@@ -95,15 +96,14 @@ def _months_of_a_year(until: datetime) -> list[tuple[str, float, float]]:
     _require_same(before, _answers(until), "a division by months")
     everything = CubeQuery(("model",), has_histograms=True)
     calls = sorted(map(repr, cube_rows(everything, "default")))
-    began_s = time.perf_counter()
-    result = apply_retention(300, now=until)
-    took_s = time.perf_counter() - began_s
-    dropped = sum(tables[name].estimated_rows for name in result.dropped_tables)
-    print(
-        f"retention of 300 days: {took_s:.2f} s, dropped {len(result.dropped_tables)} tables of {dropped:,} rows together"
-    )
+    for days in (300, 299, 270):
+        began_s = time.perf_counter()
+        result = apply_retention(days, now=until)
+        took_ms = (time.perf_counter() - began_s) * 1000
+        dropped = [(name, tables[name].estimated_rows) for name in result.dropped_tables]
+        print(f"retention of {days} days: {took_ms:.0f} ms, dropped {dropped}", flush=True)
     _require_same(calls, sorted(map(repr, cube_rows(everything, "default"))), "dropping")
-    return [("seconds of retention", took_s, 10.0)]
+    return [("ms of retention", took_ms, LIMIT_LOCKED_MS)]
 
 
 def _answers(until: datetime) -> list[str]:

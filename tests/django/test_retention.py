@@ -72,8 +72,8 @@ def test_older_series_goes_too() -> None:
 def test_batches_are_small_and_together_everything(django_assert_max_num_queries: Any) -> None:
     make_rows(*[400] * 5, 1)
 
-    # The policy; for each of three batches select, collect, savepoint, delete, release; an empty select for each table.
-    with django_assert_max_num_queries(20):
+    # The policy, the layout; for each of three batches select, collect, savepoint, delete, release; an empty select for each table.
+    with django_assert_max_num_queries(21):
         result = apply_retention(batch_size=2, now=NOW)
 
     assert (result.deleted_usage, left()) == (5, [5])

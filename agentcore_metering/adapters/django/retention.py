@@ -23,6 +23,7 @@ from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.policy import read_policy
 from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
 from agentcore_metering.adapters.django.partitions.ddl import Busy
+from agentcore_metering.adapters.django.partitions.layout import is_partitioned
 from agentcore_metering.adapters.django.partitions.upkeep import drop_old, outside_of_months
 from agentcore_metering.adapters.django.rollups.keeping import drop_marks, has_sums, keep_sums
 
@@ -74,9 +75,8 @@ def apply_retention(
         return RetentionResult(cutoff, days, skipped="invalid_retention_days")
     ends_s = None if budget_s is None else monotonic_s() + budget_s
     usage_cutoff, is_summed_up = _usage_cutoff(cutoff, now or timezone.now(), budget_s)
-    dropped, is_all_dropped = _drop_months(usage_cutoff)
+    dropped, is_all_dropped, outside = _drop_months(usage_cutoff)
     deleted: dict[str, int] = {}
-    outside = outside_of_months(metering_settings.DATABASE_ALIAS)
     for name, batches in (
         ("usage", _batches(LLMUsage.objects.filter(outside), "created_at", usage_cutoff, batch_size)),
         ("series", _batches(LLMUsageSeries.objects.all(), "bucket", cutoff, batch_size)),
@@ -90,13 +90,17 @@ def apply_retention(
     return RetentionResult(cutoff, days, deleted["usage"], deleted["series"], is_complete, dropped)
 
 
-def _drop_months(cutoff: datetime) -> tuple[tuple[str, ...], bool]:
-    """The partitions that were dropped, and whether those are all that can go."""
+def _drop_months(cutoff: datetime) -> tuple[tuple[str, ...], bool, models.Q]:
+    """The partitions that were dropped, whether those are all that can go, and which rows go by batches."""
+    alias = metering_settings.DATABASE_ALIAS
+    if not is_partitioned(alias):
+        return (), True, models.Q()
     try:
-        return tuple(drop_old(metering_settings.DATABASE_ALIAS, cutoff)), True
+        dropped, is_complete = tuple(drop_old(alias, cutoff)), True
     except Busy as exc:
         logger.warning("A later run drops the partitions from before %s: %s", cutoff, exc)
-        return (), False
+        dropped, is_complete = (), False
+    return dropped, is_complete, outside_of_months(alias)
 
 
 def _usage_cutoff(cutoff: datetime, now: datetime, budget_s: float | None) -> tuple[datetime, bool]:

@@ -23,5 +23,8 @@ def division_at_work() -> Iterator[None]:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s, %s)", [ADVISORY_CLASS, ddl._SLOT])
         yield
+        with other.cursor() as cursor:
+            # The server takes its time to see that a connection is closed.
+            cursor.execute("SELECT pg_advisory_unlock_all()")
     finally:
         other.close()
