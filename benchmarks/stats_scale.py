@@ -117,7 +117,8 @@ _SQLITE = (
     + "strftime('%Y-%m-%d %H:%M:%f', at, '-' || (h % 9000 / 1000.0) || ' seconds') || '000', "
     "CASE WHEN h % 2 = 0 THEN strftime('%Y-%m-%d %H:%M:%f', at, '-' || (h % 9000 / 2000.0) || ' seconds') || '000' END, at, at, at, "
     "'node-' || (h / 6000 % 20), 'task-' || (h % 3), '{{}}' "
-    "FROM (SELECT lower(hex(randomblob(16))) AS id, i * 48271 % 2147483647 AS h, "
+    "FROM (SELECT printf('%012x', 1700000000000 + i * 1000) || '7' || substr(lower(hex(randomblob(10))), 1, 3) || '8' "
+    "|| substr(lower(hex(randomblob(10))), 1, 15) AS id, i * 48271 % 2147483647 AS h, "
     "strftime('%Y-%m-%d %H:%M:%f', '{start}', '+' || (i * {us} / 1000000.0) || ' seconds') || '000' AS at "
     "FROM (WITH RECURSIVE numbers(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM numbers WHERE i < {first} + {count} - 1) "
     "SELECT i FROM numbers) AS numbered) AS made"
@@ -175,7 +176,34 @@ def _questions(until: datetime) -> dict[str, Question]:
     for dimensions in (("user_id",), ("node_name",), ("config_uuid", "source_type"), ("provider", "model", "outcome")):
         query = CubeQuery(dimensions, period)
         questions[f"a year by {', '.join(dimensions)}"] = lambda query=query: cube_rows(query, "default")  # type: ignore[misc]
-    return questions
+    return questions | _breakdowns(year_ago, month_ago, today)
+
+
+def _breakdowns(year_ago: str, month_ago: str, today: str) -> dict[str, Question]:
+    """Documents of `usage-breakdown/`, percentiles included."""
+    from agentcore_metering.adapters.django.stats.breakdown import usage_breakdown
+    from agentcore_metering.adapters.django.stats.breakdown_query import parse_breakdown_query
+
+    year = {"start_date": [year_ago], "end_date": [today]}
+    month = {"start_date": [month_ago], "end_date": [today]}
+    top_10 = {"order": ["-cost"], "limit": ["10"]}
+    requests: dict[str, dict[str, list[str]]] = {
+        "breakdown: a year by model": year | {"group_by": ["model"]},
+        "breakdown: a year by user, top 10": year | top_10 | {"group_by": ["user"]},
+        "breakdown: a year by user, all 500": year | {"group_by": ["user"], "limit": ["1000"]},
+        "breakdown: a month by user, top 10": month | top_10 | {"group_by": ["user"]},
+        "breakdown: a month by user, top 10, compared": month
+        | top_10
+        | {"group_by": ["user"], "compare": ["previous"]},
+        "breakdown: a month by model and day": month | {"group_by": ["model,day"]},
+        "breakdown: a month by node, top 10": month | top_10 | {"group_by": ["node"]},
+        "breakdown: a month by user and model, top 10": month | top_10 | {"group_by": ["user,model"]},
+        "breakdown: one user's year by model": year | {"group_by": ["model"], "user": ["17"]},
+    }
+    return {
+        name: lambda params=params: usage_breakdown(parse_breakdown_query(params))  # type: ignore[misc]
+        for name, params in requests.items()
+    }
 
 
 def _ask(questions: dict[str, Question], *, has_rows: bool) -> list[tuple[str, float, float]]:

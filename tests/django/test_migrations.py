@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from agentcore_metering.adapters.django import migrations
 from agentcore_metering.adapters.django.checks import REFERENCE_MIGRATIONS
 from agentcore_metering.adapters.django.config import sealing
 from agentcore_metering.adapters.django.fields import ExactSum
-from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage, LLMUsageSeries
+from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage, LLMUsageSeries, UserTotalRollup
+from agentcore_metering.adapters.django.rollups.refresh import refresh
 from agentcore_metering.core.errors import SecretUnavailable
 from tests import settings as test_settings
 
@@ -353,3 +354,22 @@ def test_indexes_of_older_code_return_on_the_way_back(migrate: Migrate) -> None:
     migrate("0106_prices_and_cost_changes")
 
     assert older <= indexes()
+
+
+def test_sums_of_each_user_are_filled_from_those_that_are_there(migrate: Migrate) -> None:
+    now = datetime(2026, 3, 10, tzinfo=UTC)
+    for number, status in enumerate(("succeeded", "succeeded", "failed", "cancelled")):
+        began = now - timedelta(days=40, seconds=9)
+        times = {"started_at": began, "first_chunk_at": began, "created_at": began + timedelta(seconds=number)}
+        LLMUsage.objects.create(
+            model=f"m{number}", user_id=number % 2, status=status, cost="0.1", is_streaming=True, **times
+        )
+    refresh("default", now=now)
+    columns = [field.attname for field in UserTotalRollup._meta.concrete_fields if not field.primary_key]
+    before = sorted(UserTotalRollup.objects.values_list(*columns), key=repr)
+
+    migrate("0142_config_change_ways")
+    migrate("0160_user_totals")
+
+    assert len(before) == 4  # two users, a day and a month
+    assert sorted(UserTotalRollup.objects.values_list(*columns), key=repr) == before

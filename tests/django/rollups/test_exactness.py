@@ -59,6 +59,7 @@ def usage_rows(draw: st.DrawFn) -> LLMUsage:
         provider=draw(st.sampled_from([None, "openai"])),
         response_model=draw(st.sampled_from([None, "a-1"])),
         node_name=draw(st.sampled_from([None, "n"])),
+        user_id=draw(st.sampled_from([None, 7])),
         config_uuid=draw(st.sampled_from([None, CONFIG])),
         attempt=draw(st.integers(1, 2)),
         status=draw(st.sampled_from([None, "succeeded", "failed", "cancelled"])),
@@ -88,6 +89,8 @@ queries = st.builds(
             ("provider", "model", "outcome"),
             ("response_model", "error_type"),
             ("node_name", "is_priced"),
+            ("user_id",),
+            ("user_id", "outcome"),
             ("config_uuid", "source_type", "cost_status"),
             ("node_name", "config_uuid"),
         ]
@@ -100,7 +103,14 @@ queries = st.builds(
     ),
     st.sets(moments, max_size=4),
     st.sampled_from(
-        [{}, {"model": ["a"]}, {"provider": [None]}, {"node_name": ["n", None]}, {"config_uuid": [CONFIG]}]
+        [
+            {},
+            {"model": ["a"]},
+            {"provider": [None]},
+            {"node_name": ["n", None]},
+            {"config_uuid": [CONFIG]},
+            {"user_id": [7]},
+        ]
     ),
 )
 

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcore_metering.adapters.django.models.rollup import Grain
+from agentcore_metering.adapters.django.models.rollup import Grain, NodeRollup, UsageRollup, UserRollup, UserTotalRollup
 from agentcore_metering.adapters.django.rollups.coverage import Coverage
+from agentcore_metering.adapters.django.rollups.cubes import cube_for
 from agentcore_metering.adapters.django.rollups.grains import floor, following
 from agentcore_metering.adapters.django.rollups.plan import make_plan
 
@@ -64,3 +67,20 @@ def test_plan_takes_the_coarsest_buckets_that_hold() -> None:
         (stretch[0], datetime(2026, 1, 30, 23, tzinfo=UTC)),
         (marked, following(Grain.HOUR, marked)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "model"),
+    [
+        ({"cost_currency"}, UsageRollup),
+        ({"user_id", "cost_currency"}, UserTotalRollup),
+        ({"user_id", "cost_currency", "outcome"}, UserRollup),
+        ({"user_id", "model"}, UserRollup),
+        ({"node_name", "cost_currency"}, NodeRollup),
+        ({"node_name", "user_id"}, None),
+    ],
+)
+def test_narrowest_cube_that_has_everything_is_taken(dimensions: set[str], model: Any) -> None:
+    cube = cube_for(dimensions)
+
+    assert (cube and cube.model) is model

@@ -15,6 +15,7 @@ from agentcore_metering.adapters.django.models.rollup import (
     RollupMark,
     UsageRollup,
     UserRollup,
+    UserTotalRollup,
 )
 from agentcore_metering.adapters.django.models.series import LLMUsageSeries
 from agentcore_metering.adapters.django.models.usage import LLMUsage
@@ -34,4 +35,5 @@ __all__ = [
     "RollupMark",
     "UsageRollup",
     "UserRollup",
+    "UserTotalRollup",
 ]

@@ -13,6 +13,7 @@ from agentcore_metering.adapters.django.conf import AUTH_USER_MODEL
 __all__ = [
     "HISTOGRAM_BOUNDS_US",
     "HISTOGRAM_SIZE",
+    "Cell",
     "ConfigRollup",
     "DetailRollup",
     "Grain",
@@ -22,6 +23,7 @@ __all__ = [
     "RollupMark",
     "UsageRollup",
     "UserRollup",
+    "UserTotalRollup",
 ]
 
 HISTOGRAM_BOUNDS_US = tuple(round(25_000 * 2 ** (step / 2)) for step in range(25))
@@ -39,21 +41,12 @@ class Grain(models.IntegerChoices):
     MONTH = 3, "Month"
 
 
-class Rollup(models.Model):
-    """One cell: the sums over the rows of one bucket that have the same dimensions. All texts are as the rows have them."""
+class Cell(models.Model):
+    """The sums over the rows of one bucket that have the same dimensions. All texts are as the rows have them."""
 
     grain = models.SmallIntegerField("grain", choices=Grain.choices)
     bucket = models.DateTimeField("bucket", help_text="When the bucket begins.")
-
-    model = models.CharField("model", max_length=200)
-    provider = models.CharField("provider", max_length=100, null=True)
-    operation = models.CharField("operation", max_length=50, null=True)
     cost_currency = models.CharField("currency", max_length=10)
-    outcome = models.CharField(
-        "outcome", max_length=20, help_text="The rows' status; for rows of older code what their success says."
-    )
-    cost_status = models.CharField("cost status", max_length=20, null=True)
-    is_priced = models.BooleanField("priced", help_text="Whether the rows' cost is known.")
 
     calls = models.BigIntegerField("rows")
     logical_calls = models.BigIntegerField("calls", help_text="First attempts.")
@@ -82,9 +75,25 @@ class Rollup(models.Model):
 
 for _bin in range(HISTOGRAM_SIZE):
     # NULL for none: it takes a bit, and most are none.
-    Rollup.add_to_class(f"latency_{_bin:02d}", models.IntegerField(null=True, editable=False))
+    Cell.add_to_class(f"latency_{_bin:02d}", models.IntegerField(null=True, editable=False))
 for _bin in range(HISTOGRAM_SIZE):
-    Rollup.add_to_class(f"first_chunk_{_bin:02d}", models.IntegerField(null=True, editable=False))
+    Cell.add_to_class(f"first_chunk_{_bin:02d}", models.IntegerField(null=True, editable=False))
+
+
+class Rollup(Cell):
+    """A cell by what most questions are about."""
+
+    model = models.CharField("model", max_length=200)
+    provider = models.CharField("provider", max_length=100, null=True)
+    operation = models.CharField("operation", max_length=50, null=True)
+    outcome = models.CharField(
+        "outcome", max_length=20, help_text="The rows' status; for rows of older code what their success says."
+    )
+    cost_status = models.CharField("cost status", max_length=20, null=True)
+    is_priced = models.BooleanField("priced", help_text="Whether the rows' cost is known.")
+
+    class Meta:
+        abstract = True
 
 
 class UsageRollup(Rollup):
@@ -141,6 +150,31 @@ class UserRollup(Rollup):
 
     def __str__(self) -> str:
         return f"{Grain(self.grain).label} {self.bucket:%Y-%m-%d %H:%M} {self.user_id} {self.model}"
+
+
+class UserTotalRollup(Cell):
+    """By user and currency alone: for the question who uses how much, of every user."""
+
+    user = models.ForeignKey(
+        AUTH_USER_MODEL,
+        verbose_name="user",
+        on_delete=models.DO_NOTHING,  # as in `UserRollup`
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        related_name="+",
+    )
+    succeeded_calls = models.BigIntegerField("succeeded rows")
+    cancelled_calls = models.BigIntegerField("cancelled rows")
+
+    class Meta:
+        db_table = "agentcore_metering_rollup_user_total"
+        verbose_name = "usage rollup of each user"
+        verbose_name_plural = "usage rollups of each user"
+        indexes = [models.Index(fields=["grain", "bucket"], name="metering_rollup_utot_bkt_idx")]
+
+    def __str__(self) -> str:
+        return f"{Grain(self.grain).label} {self.bucket:%Y-%m-%d %H:%M} {self.user_id}"
 
 
 class NodeRollup(Rollup):

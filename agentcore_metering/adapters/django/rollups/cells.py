@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.models.rollup import Grain
-from agentcore_metering.adapters.django.rollups.cubes import DIMENSIONS, MEASURES, Cube
+from agentcore_metering.adapters.django.rollups.cubes import DIMENSIONS, OUTCOMES, Cube
 from agentcore_metering.adapters.django.rollups.dialects import Dialect
 
-__all__ = ["USAGE_TABLE", "cells_of_cells", "cells_of_rows", "facts"]
+__all__ = ["USAGE_TABLE", "cells_of_cells", "cells_of_cube", "cells_of_rows", "facts"]
 
 USAGE_TABLE = LLMUsage._meta.db_table
 
@@ -47,7 +47,7 @@ def cells_of_rows(dialect: Dialect, cube: Cube, grain: Grain, where: str) -> str
     """SELECT of the cells of `cube` from the rows that `where` selects; columns as in `insert_columns`."""
     dimensions = ", ".join(cube.dimensions)
     bucket = dialect.bucket[grain].format("created_at")
-    sums = ", ".join(f"SUM({sql})" for sql in MEASURES.values())
+    sums = ", ".join(f"SUM({sql})" for sql in cube.measures.values())
     return (
         f"SELECT {int(grain)}, {bucket}, {dimensions}, {sums} FROM {facts(dialect, where)} AS cell_facts "
         f"GROUP BY {bucket}, {dimensions}"
@@ -58,11 +58,22 @@ def cells_of_cells(dialect: Dialect, cube: Cube, grain: Grain, source: Grain, wh
     """The same from the cells of the finer grain `source`."""
     dimensions = ", ".join(cube.dimensions)
     bucket = dialect.bucket[grain].format("bucket")
-    sums = ", ".join(f"SUM({name})" for name in MEASURES)
+    sums = ", ".join(f"SUM({name})" for name in cube.measures)
     return (
         f"SELECT {int(grain)}, {bucket}, {dimensions}, {sums} FROM {cube.table} "
         f"WHERE grain = {int(source)} AND {where} GROUP BY {bucket}, {dimensions}"
     )
+
+
+def cells_of_cube(cube: Cube, source: Cube, where: str) -> str:
+    """The same from the cells of the same buckets in `source`, a cube that has the outcome as a dimension."""
+    dimensions = ", ".join(cube.dimensions)
+    sums = ", ".join(f"SUM({_in_cells(name)})" for name in cube.measures)
+    return f"SELECT grain, bucket, {dimensions}, {sums} FROM {source.table} WHERE {where} GROUP BY grain, bucket, {dimensions}"
+
+
+def _in_cells(measure: str) -> str:
+    return f"CASE WHEN outcome = '{OUTCOMES[measure]}' THEN calls ELSE 0 END" if measure in OUTCOMES else measure
 
 
 def _span(dialect: Dialect, until: str) -> str:

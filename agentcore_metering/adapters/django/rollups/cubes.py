@@ -1,25 +1,26 @@
 """What there is to ask for: the dimensions of usage, the measures, and which cube has which of them.
 
-Every cube has the dimensions of `SHARED`, whose values depend on each other so closely that they hardly multiply its cells.
+Most cubes have the dimensions of `SHARED`, whose values depend on each other so closely that they hardly multiply its cells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agentcore_metering.adapters.django.models.rollup import (
     HISTOGRAM_SIZE,
+    Cell,
     ConfigRollup,
     DetailRollup,
     Grain,
     NodeRollup,
-    Rollup,
     UsageRollup,
     UserRollup,
+    UserTotalRollup,
 )
 
-__all__ = ["CUBES", "DIMENSIONS", "FIRST_CHUNK_BINS", "LATENCY_BINS", "MEASURES", "Cube", "cube_for"]
+__all__ = ["CUBES", "DIMENSIONS", "FIRST_CHUNK_BINS", "LATENCY_BINS", "MEASURES", "OUTCOMES", "Cube", "cube_for"]
 
 LATENCY_BINS = tuple(f"latency_{place:02d}" for place in range(HISTOGRAM_SIZE))
 FIRST_CHUNK_BINS = tuple(f"first_chunk_{place:02d}" for place in range(HISTOGRAM_SIZE))
@@ -67,33 +68,40 @@ MEASURES: Mapping[str, str] = {
 }
 """The columns of every cube, each with its SQL over a row of `cells.facts`; all of them are summed."""
 
+OUTCOMES: Mapping[str, str] = {"succeeded_calls": "succeeded", "cancelled_calls": "cancelled"}
+"""What is counted by outcome: a column of the cubes that do not have the outcome as a dimension."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cube:
     """One table of cells."""
 
-    model: type[Rollup]
-    own: tuple[str, ...]
+    model: type[Cell]
+    dimensions: tuple[str, ...]
+    """All columns that it is grouped by."""
     grains: tuple[Grain, ...]
     """From fine to coarse. An hour that is split by more than models has about as many cells as calls, so there the rows are read."""
+    measures: Mapping[str, str] = field(default_factory=lambda: MEASURES)
+    source: Cube | None = None
+    """The cube whose cells of the same day it is summed up from; None: the rows, or its own hours."""
 
     @property
     def table(self) -> str:
         """Its name in the database."""
         return self.model._meta.db_table
 
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """All columns that it is grouped by."""
-        return SHARED + self.own
 
+_DAYS = (Grain.DAY, Grain.MONTH)
+_OF_OUTCOMES = {name: f"CASE WHEN outcome = '{outcome}' THEN 1 ELSE 0 END" for name, outcome in OUTCOMES.items()}
+_USERS = Cube(UserRollup, (*SHARED, "user_id"), _DAYS)
 
 CUBES = (
-    Cube(UsageRollup, (), (Grain.HOUR, Grain.DAY, Grain.MONTH)),
-    Cube(DetailRollup, ("response_model", "error_type"), (Grain.DAY, Grain.MONTH)),
-    Cube(NodeRollup, ("node_name",), (Grain.DAY, Grain.MONTH)),
-    Cube(ConfigRollup, ("config_uuid", "source_type"), (Grain.DAY, Grain.MONTH)),
-    Cube(UserRollup, ("user_id",), (Grain.DAY, Grain.MONTH)),
+    Cube(UsageRollup, SHARED, (Grain.HOUR, *_DAYS)),
+    Cube(UserTotalRollup, ("cost_currency", "user_id"), _DAYS, {**MEASURES, **_OF_OUTCOMES}, source=_USERS),
+    Cube(DetailRollup, (*SHARED, "response_model", "error_type"), _DAYS),
+    Cube(NodeRollup, (*SHARED, "node_name"), _DAYS),
+    Cube(ConfigRollup, (*SHARED, "config_uuid", "source_type"), _DAYS),
+    _USERS,
 )
 """The narrowest first."""
 

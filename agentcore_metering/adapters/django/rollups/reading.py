@@ -23,6 +23,7 @@ from agentcore_metering.adapters.django.rollups.cubes import (
     FIRST_CHUNK_BINS,
     LATENCY_BINS,
     MEASURES,
+    OUTCOMES,
     cube_for,
 )
 from agentcore_metering.adapters.django.rollups.dialects import dialect_of
@@ -37,7 +38,6 @@ _COVERAGE = RollupCoverage._meta.db_table
 # Sums whose rows retention has deleted hold whatever is marked.
 _LIVE = f"NOT EXISTS (SELECT 1 FROM {_COVERAGE} AS kept WHERE kept.kept_until > {_MARK}.hour)"
 _BINS = frozenset((*LATENCY_BINS, *FIRST_CHUNK_BINS))
-_OUTCOMES = {"succeeded_calls": "succeeded", "cancelled_calls": "cancelled"}
 
 # Far enough, and a time that every database has.
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ class Selection:
     def measures(self) -> tuple[str, ...]:
         """The columns of each group behind its keys."""
         kept = (name for name in MEASURES if self.has_histograms or name not in _BINS)
-        return (*kept, *_OUTCOMES)
+        return (*kept, *OUTCOMES)
 
 
 def planned(
@@ -97,6 +97,7 @@ class CubeStatement:
         self._selection = selection
         self._edges = list(edges)
         self._plan = plan
+        self._cube = cube_for({*selection.grouped_by, *selection.filters})
         self._dialect = dialect_of(connections[using].vendor)
         self.columns = selection.measures
 
@@ -110,7 +111,7 @@ class CubeStatement:
         if not branches:
             return []
         stale, stale_parameters = self._stale()
-        union = " UNION ALL ".join(sql for sql, _ in branches)
+        union = self._together([sql for sql, _ in branches])
         limit = "" if self._selection.limit is None else f" LIMIT {int(self._selection.limit)}"
         found = rows_of(
             self._using,
@@ -123,27 +124,36 @@ class CubeStatement:
         converters = self._converters()
         return [self._converted(group, converters) for _, *group in found if group[0] is not None]
 
+    def _together(self, branches: Sequence[str]) -> str:
+        """One relation of all branches. What several have of a group is added up here: Python takes longer for it."""
+        if len(branches) == 1:
+            return branches[0]
+        # By numbers, because the currency may be asked for too, and then comes twice.
+        keys = ", ".join(("place", *(f"key_{number}" for number, _ in enumerate(self._selection.grouped_by))))
+        sums = ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in self.columns)
+        return f"SELECT {keys}, {sums} FROM ({' UNION ALL '.join(branches)}) AS parts GROUP BY {keys}"
+
     def _branch(self, grain: Grain | None, pieces: list[Piece]) -> tuple[str, list[Any]]:
         selection = self._selection
-        keys = ", ".join(selection.grouped_by)
+        keys = ", ".join(f"{name} AS key_{number}" for number, name in enumerate(selection.grouped_by))
         sums = ", ".join(f"CAST(SUM({self._measure(name, grain)}) AS BIGINT) AS {name}" for name in self.columns)
         positions = ", ".join(str(place + 1) for place in range(1 + len(selection.grouped_by)))
         relation, place, parameters = self._relation(grain, pieces)
         sql = f"SELECT {place} AS place, {keys}, {sums} FROM {relation} GROUP BY {positions}"
         return sql, parameters
 
-    @staticmethod
-    def _measure(name: str, grain: Grain | None) -> str:
-        if name in _OUTCOMES:
-            return f"CASE WHEN outcome = '{_OUTCOMES[name]}' THEN {'1' if grain is None else 'calls'} ELSE 0 END"
-        return MEASURES[name] if grain is None else name
+    def _measure(self, name: str, grain: Grain | None) -> str:
+        if grain is not None and self._cube is not None and name in self._cube.measures:
+            return name
+        if name in OUTCOMES:
+            return f"CASE WHEN outcome = '{OUTCOMES[name]}' THEN {'1' if grain is None else 'calls'} ELSE 0 END"
+        return MEASURES[name]
 
     def _relation(self, grain: Grain | None, pieces: list[Piece]) -> tuple[str, str, list[Any]]:
         """What a branch selects from, the expression of the place in it, and the parameters in their order."""
         column = "created_at" if grain is None else "bucket"
         filters, filter_parameters = self._filters(is_rows=grain is None)
-        cube = cube_for({*self._selection.grouped_by, *self._selection.filters})
-        table = USAGE_TABLE if grain is None or cube is None else cube.table
+        table = USAGE_TABLE if grain is None or self._cube is None else self._cube.table
         grain_filter = "" if grain is None else f"grain = {int(grain)} AND "
         source, place, place_parameters, where, where_parameters = self._placed(table, column, pieces)
         where = f"{grain_filter}{where}{filters}"

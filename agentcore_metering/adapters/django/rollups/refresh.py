@@ -18,9 +18,9 @@ from django.utils import timezone
 from agentcore_metering.adapters.django.models import RollupCoverage, RollupMark
 from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.rollups import triggers
-from agentcore_metering.adapters.django.rollups.cells import cells_of_cells, cells_of_rows
+from agentcore_metering.adapters.django.rollups.cells import cells_of_cells, cells_of_cube, cells_of_rows
 from agentcore_metering.adapters.django.rollups.coverage import Coverage, cover, read_coverage
-from agentcore_metering.adapters.django.rollups.cubes import CUBES, MEASURES, Cube
+from agentcore_metering.adapters.django.rollups.cubes import CUBES, Cube
 from agentcore_metering.adapters.django.rollups.dialects import DIALECTS, dialect_of
 from agentcore_metering.adapters.django.rollups.grains import floor, following
 from agentcore_metering.adapters.django.rollups.locks import take_turn
@@ -160,7 +160,8 @@ def _sum_up(using: str, coverage: Coverage, day: datetime, hours: Sequence[datet
         if Grain.HOUR in cube.grains and covered:
             _replace_hours(using, cube, covered)
     if coverage.holds(Grain.DAY, day):
-        for cube in CUBES:
+        # Those that others are made of first.
+        for cube in sorted(CUBES, key=lambda cube: cube.source is not None):
             finer = Grain.HOUR if Grain.HOUR in cube.grains else None
             _replace(using, cube, Grain.DAY, day, finer)
     month = floor(Grain.MONTH, day)
@@ -180,11 +181,13 @@ def _replace_hours(using: str, cube: Cube, hours: Sequence[datetime]) -> None:
 
 
 def _replace(using: str, cube: Cube, grain: Grain, bucket: datetime, source: Grain | None) -> None:
-    """Replace one bucket by the sums of the finer grain `source`, or of the rows."""
+    """Replace one bucket by the sums of the finer grain `source`, of the cube that it is made of, or of the rows."""
     dialect = dialect_of(connections[using].vendor)
     execute(using, f"DELETE FROM {cube.table} WHERE grain = {int(grain)} AND bucket = %s", [bucket])
     bounds = [bucket, following(grain, bucket)]
-    if source is None:
+    if source is None and cube.source is not None:
+        cells = cells_of_cube(cube, cube.source, f"grain = {int(grain)} AND bucket >= %s AND bucket < %s")
+    elif source is None:
         cells = cells_of_rows(dialect, cube, grain, "created_at >= %s AND created_at < %s")
     else:
         cells = cells_of_cells(dialect, cube, grain, source, "bucket >= %s AND bucket < %s")
@@ -192,7 +195,7 @@ def _replace(using: str, cube: Cube, grain: Grain, bucket: datetime, source: Gra
 
 
 def _insert(using: str, cube: Cube, cells: str, parameters: Sequence[datetime]) -> None:
-    columns = ", ".join(("grain", "bucket", *cube.dimensions, *MEASURES))
+    columns = ", ".join(("grain", "bucket", *cube.dimensions, *cube.measures))
     execute(using, f"INSERT INTO {cube.table} ({columns}) {cells}", parameters)
 
 

@@ -16,7 +16,7 @@ from agentcore_metering.adapters.django.models import RollupCoverage, RollupMark
 from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.rollups.cells import cells_of_rows
 from agentcore_metering.adapters.django.rollups.coverage import Coverage, read_coverage
-from agentcore_metering.adapters.django.rollups.cubes import CUBES, MEASURES, Cube
+from agentcore_metering.adapters.django.rollups.cubes import CUBES, Cube
 from agentcore_metering.adapters.django.rollups.dialects import DIALECTS, dialect_of
 from agentcore_metering.adapters.django.rollups.grains import ceil, floor, following
 from agentcore_metering.adapters.django.rollups.statements import rows_of, to_time
@@ -83,7 +83,7 @@ def _count(grain: Grain, first: datetime, last: datetime) -> int:
 
 def _differences(using: str, cube: Cube, grain: Grain, first: datetime, last: datetime) -> list[Difference]:
     dialect = dialect_of(connections[using].vendor)
-    columns = ", ".join(("grain", "bucket", *cube.dimensions, *MEASURES))
+    columns = ", ".join(("grain", "bucket", *cube.dimensions, *cube.measures))
     rows = cells_of_rows(dialect, cube, grain, "created_at >= %s AND created_at < %s")
     cells = f"SELECT {columns} FROM {cube.table} WHERE grain = {int(grain)} AND bucket >= %s AND bucket < %s"
     marked = dialect.bucket[grain].format("hour")

@@ -137,5 +137,7 @@ _COPIED = (
 
 
 def _histogram(sums: dict[str, Any], bins: Sequence[str]) -> tuple[int, ...]:
-    counts = tuple(sums.get(name) or 0 for name in bins)
+    if bins[0] not in sums:
+        return ()
+    counts = tuple(sums[name] or 0 for name in bins)
     return counts if any(counts) else ()
