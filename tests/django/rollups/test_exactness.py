@@ -231,6 +231,49 @@ def test_day_of_a_zone_has_the_calls_of_its_own_hours(zone: str, day: date, call
     assert [(item["bucket"], item["total_calls"]) for item in found["series"]["items"]] == [(f"{day}", calls)]
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no time zones")
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Asia/Kolkata", date(2026, 3, 8)),
+        ("Asia/Kathmandu", date(2026, 3, 8)),
+        ("America/St_Johns", date(2026, 3, 8)),
+        ("America/St_Johns", date(2026, 11, 1)),
+        ("Australia/Lord_Howe", date(2026, 4, 5)),
+        ("Australia/Lord_Howe", date(2026, 10, 4)),
+    ],
+)
+@pytest.mark.parametrize(("granularity", "unit"), [("day", "hour"), ("month", "day"), ("year", "month")])
+def test_series_of_a_zone_is_what_sql_of_that_zone_says(zone: str, day: date, granularity: str, unit: str) -> None:
+    middle = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    LLMUsage.objects.bulk_create(
+        LLMUsage(model=f"m{number % 2}", created_at=middle + timedelta(minutes=11 * number), prompt_tokens=number)
+        for number in range(400)
+    )
+    LLMUsage.objects.bulk_create(
+        LLMUsage(model="m", created_at=middle - timedelta(minutes=11 * number)) for number in range(1, 400)
+    )
+    refresh("default", now=middle + timedelta(days=40))
+    dates = {"start_date": f"{day - timedelta(days=1)}", "end_date": f"{day + timedelta(days=1)}"}
+
+    found = token_stats(parse_stats_query({**dates, "granularity": granularity, "tz": zone}))["series"]["items"]
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT COUNT(*), SUM(prompt_tokens) FROM (SELECT prompt_tokens, date_trunc('{unit}', local) AS bucket, "
+            # An hour that the clocks show twice is two.
+            f"CASE WHEN '{unit}' = 'hour' THEN local - created_at AT TIME ZONE 'UTC' END AS zone_offset, created_at "
+            "FROM llm_tracker_usage, LATERAL (SELECT created_at AT TIME ZONE %s AS local) AS of_zone "
+            "WHERE local >= %s AND local < %s) AS rows_of_zone GROUP BY bucket, zone_offset ORDER BY MIN(created_at)",
+            [zone, day - timedelta(days=1), day + timedelta(days=2)],
+        )
+        expected_items = [(calls, int(tokens)) for calls, tokens in cursor.fetchall()]
+    assert [
+        (item["total_calls"], item["total_prompt_tokens"]) for item in found if item["total_calls"]
+    ] == expected_items
+    assert len(expected_items) >= {"hour": 71, "day": 3, "month": 1}[unit]
+
+
 def test_figures_of_a_user_are_his(django_user_model: Any) -> None:
     alice, bob = make_user("alice"), make_user("bob")
     for user in (alice, bob, None):

@@ -142,6 +142,9 @@ def test_buckets_of_a_zone_part_the_time_without_gap(
         ("Asia/Kathmandu", date(2026, 3, 8), 24),
         ("Europe/Berlin", date(2026, 3, 29), 23),
         ("Europe/Berlin", date(2026, 10, 25), 25),
+        # Their clocks are put on and back by half an hour, so an hour is left at half, and another shown for half an hour more.
+        ("Australia/Lord_Howe", date(2026, 10, 4), 24),
+        ("Australia/Lord_Howe", date(2026, 4, 5), 25),
     ],
 )
 def test_day_on_which_the_clocks_change_has_as_many_hours_as_it_lasts(zone: str, day: date, hours: int) -> None:
@@ -151,6 +154,37 @@ def test_day_on_which_the_clocks_change_has_as_many_hours_as_it_lasts(zone: str,
     buckets = period_buckets(Calendar(DAY, query.zone), query.period)
 
     assert len(buckets or ()) == hours
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        pytest.param("Australia/Lord_Howe", "2026-04-04T12:00Z", id="half an hour back"),
+        pytest.param("Australia/Lord_Howe", "2026-10-03T12:00Z", id="half an hour on"),
+        pytest.param("America/St_Johns", "2026-03-08T03:00Z", id="an hour on at half past"),
+        pytest.param("America/St_Johns", "2026-11-01T02:00Z", id="an hour back at half past"),
+        pytest.param("Asia/Kolkata", "2026-03-08T03:00Z", id="no change at half past"),
+        pytest.param("Asia/Kathmandu", "1985-12-31T16:00Z", id="a quarter on for good"),
+        pytest.param("America/Caracas", "2016-05-01T04:00Z", id="half an hour on for good"),
+        pytest.param("Asia/Pyongyang", "2018-05-04T12:00Z", id="half an hour on at midnight"),
+        pytest.param("Pacific/Apia", "2011-12-30T07:00Z", id="a day is skipped"),
+        pytest.param("Africa/Monrovia", "1972-01-06T22:00Z", id="a bound that is no whole minute"),
+    ],
+)
+def test_hour_of_a_zone_is_one_hour_of_its_clocks_wherever_it_is_looked_at_from(zone: str, start: str) -> None:
+    calendar = Calendar(DAY, ZoneInfo(zone))
+    begin = datetime.fromisoformat(start)
+    minutes = [begin + timedelta(minutes=number) for number in range(8 * 60)]
+    buckets = calendar.between(calendar.floor(begin), minutes[-1])
+
+    shown: dict[object, set[datetime]] = {}
+    for minute in minutes:
+        local = minute.astimezone(calendar.zone)
+        bucket = max(bucket for bucket in buckets if bucket <= minute)
+        assert calendar.floor(minute) == bucket
+        shown.setdefault((local.date(), local.hour, local.utcoffset()), set()).add(bucket)
+    assert all(len(found) == 1 for found in shown.values())
+    assert len(shown) == len(buckets)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ MAX_BUCKETS = 2_000
 """Buckets of one series: 83 days of hours, five years of days."""
 
 RESOLUTION = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
@@ -56,7 +57,10 @@ EVER = Period()
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The buckets of a granularity in a time zone. Moments go in and come out in UTC."""
+    """The buckets of a granularity in a time zone. Moments go in and come out in UTC.
+
+    An hour is one that the zone's clocks show: one that they show twice is two, one that they leave at half is shorter.
+    """
 
     granularity: Granularity
     zone: tzinfo = UTC
@@ -65,20 +69,16 @@ class Calendar:
         """The first moment of the bucket that `moment` lies in."""
         local = moment.astimezone(self.zone)
         if self.granularity is Granularity.DAY:
-            # Backwards in real time: an hour that the clocks show twice is two hours.
-            return moment.astimezone(UTC) - timedelta(
-                minutes=local.minute, seconds=local.second, microseconds=local.microsecond
-            )
+            start = moment.astimezone(UTC) - _past_hour(local)
+            return self._change_between(start, moment.astimezone(UTC)) or start
         return self._midnight(local.date())
 
     def following(self, bucket: datetime) -> datetime:
         """The first moment of the bucket after `bucket`."""
         local = bucket.astimezone(self.zone)
         if self.granularity is Granularity.DAY:
-            later = bucket + _HOUR
-            # Clocks that are put on or back by half an hour make one longer.
-            past = later.astimezone(self.zone).minute
-            return later + timedelta(minutes=60 - past) if past else later
+            later = bucket + _HOUR - _past_hour(local)
+            return self._change_between(bucket, later - RESOLUTION) or later
         if self.granularity is Granularity.MONTH:
             return self._midnight(local.date() + _DAY)
         years, month = divmod(local.month, 12)
@@ -105,6 +105,18 @@ class Calendar:
                 first = self.following(first)
             except (OverflowError, ValueError):  # the year 10000
                 return
+
+    def _change_between(self, start: datetime, end: datetime) -> datetime | None:
+        """The second from which on the clocks show what they do at `end`; None where they were not changed since `start`."""
+        offset = end.astimezone(self.zone).utcoffset()
+        if start.astimezone(self.zone).utcoffset() == offset:
+            return None
+        before, after = 0, -(-(end - start) // _SECOND)
+        while after - before > 1:
+            middle = (before + after) // 2
+            has_changed = (start + middle * _SECOND).astimezone(self.zone).utcoffset() == offset
+            before, after = (before, middle) if has_changed else (middle, after)
+        return start + after * _SECOND
 
     def _midnight(self, day: date) -> datetime:
         day = day.replace(day=1) if self.granularity is Granularity.YEAR else day
@@ -166,6 +178,10 @@ def _ends(calendar: Calendar, start: datetime, last_moment: datetime, period: Pe
     if not is_written or first_day is None or last_day is None or first_day > last_day:
         return calendar.floor(start), calendar.floor(last_moment)
     return calendar.floor(_utc_midnight(first_day)), calendar.floor(_utc_midnight(last_day))
+
+
+def _past_hour(local: datetime) -> timedelta:
+    return timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
 
 
 def _utc_midnight(day: date) -> datetime:
