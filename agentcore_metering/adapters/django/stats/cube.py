@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -98,25 +99,41 @@ def _clipped(edge: datetime, start: datetime | None, end: datetime | None) -> da
 
 
 def _added(groups: Sequence[tuple[Any, ...]], columns: Sequence[str], query: CubeQuery) -> list[CubeRow]:
-    """A group comes once for each currency and each source."""
+    """A group comes once for each currency."""
     parts: dict[tuple[Any, ...], list[Totals]] = defaultdict(list)
     width = 1 + len(query.dimensions)
+    columns_of = _Columns(columns, width)
     for group in groups:
-        parts[group[:width]].append(_totals(group[width], dict(zip(columns, group[width + 1 :], strict=True))))
+        parts[group[:width]].append(columns_of.totals(group))
     return [CubeRow(key[0], key[1:], sum_of(totals)) for key, totals in parts.items()]
 
 
-def _totals(currency: str, sums: dict[str, Any]) -> Totals:
-    cost = currency_total(currency, sums["cost_micro"] * 10**6 + sums["cost_pico"], sums["priced_calls"])
-    return Totals(
-        **{name: sums[name] for name in _COPIED},
-        all_tokens=sums["total_tokens"],
-        latencies=_histogram(sums, LATENCY_BINS),
-        first_chunk_delays=_histogram(sums, FIRST_CHUNK_BINS),
-        costs=(cost,) if cost.priced_calls else (),
-    )
+class _Columns:
+    """Where the sums stand in a group: looked up once, as there may be thousands of them."""
+
+    def __init__(self, columns: Sequence[str], width: int) -> None:
+        self._currency = width
+        places = {name: width + 1 + number for number, name in enumerate(columns)}
+        self._copied = itemgetter(*(places[_STORED_AS.get(name, name)] for name in _COPIED))
+        self._cost = itemgetter(*(places[name] for name in ("cost_micro", "cost_pico", "priced_calls")))
+        self._histograms = [
+            slice(places[bins[0]], places[bins[-1]] + 1) if bins[0] in places else slice(0)
+            for bins in (LATENCY_BINS, FIRST_CHUNK_BINS)
+        ]
+
+    def totals(self, group: tuple[Any, ...]) -> Totals:
+        micro, pico, priced_calls = self._cost(group)
+        cost = currency_total(group[self._currency], micro * 10**6 + pico, priced_calls)
+        latencies, first_chunk_delays = (_histogram(group[bins]) for bins in self._histograms)
+        return Totals(
+            **dict(zip(_COPIED, self._copied(group), strict=True)),
+            latencies=latencies,
+            first_chunk_delays=first_chunk_delays,
+            costs=(cost,) if cost.priced_calls else (),
+        )
 
 
+_STORED_AS = {"all_tokens": "total_tokens"}
 _COPIED = (
     "calls",
     "logical_calls",
@@ -125,6 +142,7 @@ _COPIED = (
     "streams",
     "prompt_tokens",
     "completion_tokens",
+    "all_tokens",
     "cached_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
@@ -136,8 +154,5 @@ _COPIED = (
 )
 
 
-def _histogram(sums: dict[str, Any], bins: Sequence[str]) -> tuple[int, ...]:
-    if bins[0] not in sums:
-        return ()
-    counts = tuple(sums[name] or 0 for name in bins)
-    return counts if any(counts) else ()
+def _histogram(counts: tuple[int | None, ...]) -> tuple[int, ...]:
+    return tuple(count or 0 for count in counts) if any(counts) else ()

@@ -102,8 +102,8 @@ NOTHING = Totals()
 
 def sum_of(parts: Collection[Totals]) -> Totals:
     """All of them together; `NOTHING` of none."""
-    if not parts:
-        return NOTHING
+    if len(parts) < 2:
+        return next(iter(parts), NOTHING)
     numbers = map(sum, zip(*map(_numbers_of, parts), strict=True))
     return Totals(
         **dict(zip(_ADDED, numbers, strict=True)),
