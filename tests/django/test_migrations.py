@@ -368,7 +368,7 @@ def test_sums_of_each_user_are_filled_from_those_that_are_there(migrate: Migrate
     columns = [field.attname for field in UserTotalRollup._meta.concrete_fields if not field.primary_key]
     before = sorted(UserTotalRollup.objects.values_list(*columns), key=repr)
 
-    migrate("0142_config_change_ways")
+    migrate("0150_config_change_cascade")
     migrate("0160_user_totals")
 
     assert len(before) == 4  # two users, a day and a month

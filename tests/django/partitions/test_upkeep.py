@@ -188,7 +188,7 @@ def test_months_wait_while_the_table_is_in_use(half_a_year: list[Any], monkeypat
 def test_keeper_looks_at_the_start_and_every_few_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
 
-    def look(alias: str, _now: datetime) -> list[str]:
+    def look(alias: str, _now: datetime, *, attempts: int) -> list[str]:
         looked.append(alias)
         return []
 
@@ -204,9 +204,26 @@ def test_keeper_looks_at_the_start_and_every_few_hours(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("failure", [DatabaseError("no right to create"), ddl.Busy("another process")])
 def test_keeper_that_fails_does_not_raise(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise failure
 
     monkeypatch.setattr(background, "keep_up", fail)
 
     PartitionKeeper("default")()
+
+
+def test_keeper_that_found_the_table_in_use_looks_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def busy(*_: Any, attempts: int) -> None:
+        looked.append(attempts)
+        raise ddl.Busy("another process")
+
+    monkeypatch.setattr(background, "keep_up", busy)
+    now_s = [0.0]
+    keep = PartitionKeeper("default", lambda: now_s[0])
+
+    for now_s[0] in (0.0, 60.0, background.BUSY_INTERVAL_S):
+        keep()
+
+    assert looked == [1, 1]

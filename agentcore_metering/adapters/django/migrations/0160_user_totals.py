@@ -52,7 +52,7 @@ def fill(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agentcore_metering", "0142_config_change_ways"),
+        ("agentcore_metering", "0150_config_change_cascade"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

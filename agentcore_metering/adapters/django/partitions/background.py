@@ -18,6 +18,8 @@ __all__ = ["PartitionKeeper"]
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 6 * 3600.0
+BUSY_INTERVAL_S = 600.0
+"""Where another process was at it, or a transaction had the table locked."""
 
 
 class PartitionKeeper:
@@ -35,9 +37,10 @@ class PartitionKeeper:
             return
         self._due_s = now_s + INTERVAL_S
         try:
-            made = keep_up(self._alias, timezone.now())
+            # Once: rows wait for this thread.
+            made = keep_up(self._alias, timezone.now(), attempts=1)
         except Busy:
-            return  # another process is at it
+            self._due_s = now_s + BUSY_INTERVAL_S
         except (DatabaseError, InterfaceError, SynchronousOnlyOperation) as exc:
             logger.warning("Partitions of the months to come could not be made: %s: %s", type(exc).__name__, exc)
         else:

@@ -14,7 +14,18 @@ from agentcore_metering.adapters.django.partitions.months import TABLE
 from agentcore_metering.adapters.django.rollups.statements import execute, rows_of
 from agentcore_metering.adapters.django.rollups.triggers import ADVISORY_CLASS
 
-__all__ = ["Busy", "Dependents", "alone", "claim", "dependents_of", "in_short_lock", "move", "quoted", "run"]
+__all__ = [
+    "ATTEMPTS",
+    "Busy",
+    "Dependents",
+    "alone",
+    "claim",
+    "dependents_of",
+    "in_short_lock",
+    "move",
+    "quoted",
+    "run",
+]
 
 LOCK_TIMEOUT_S = 2.0
 """Others queue behind a lock that is waited for, so it is not waited for long."""

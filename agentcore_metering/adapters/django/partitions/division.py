@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from agentcore_metering.adapters.django.partitions.ddl import (
+    ATTEMPTS,
     Dependents,
     alone,
     dependents_of,
@@ -101,10 +102,11 @@ def has_proof(using: str) -> bool:
     return bool(_proved_tables(using))
 
 
-def drop_proof(using: str) -> None:
-    """Take it away, where there is one."""
+def drop_proof(using: str, *, attempts: int = ATTEMPTS) -> None:
+    """Take it away, where there is one. Raises Busy."""
     for table in _proved_tables(using):
-        in_short_lock(using, lambda table=table: run(using, f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {_PROOF}"))  # type: ignore[misc]
+        statement = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {_PROOF}"
+        in_short_lock(using, lambda statement=statement: run(using, statement), attempts=attempts)  # type: ignore[misc]
 
 
 def _proved_tables(using: str) -> list[str]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from agentcore_metering.adapters.django.partitions.ddl import claim, in_short_lock, move, run
+from agentcore_metering.adapters.django.partitions.ddl import ATTEMPTS, claim, in_short_lock, move, run
 from agentcore_metering.adapters.django.partitions.division import MAX_MOVED, drop_proof, has_proof
 from agentcore_metering.adapters.django.partitions.layout import OTHER_TABLE, Partition, partitions
 from agentcore_metering.adapters.django.partitions.months import (
@@ -37,7 +37,7 @@ def missing_months(made: Sequence[Partition], now: datetime, ahead: int = MONTHS
     return [month for month, start in months if start.int >= undivided_until and start not in starts]
 
 
-def keep_up(using: str, now: datetime, ahead: int = MONTHS_AHEAD) -> list[str]:
+def keep_up(using: str, now: datetime, ahead: int = MONTHS_AHEAD, *, attempts: int = ATTEMPTS) -> list[str]:
     """Make the tables of the months to come; the names of new ones. Also ends what a killed division has begun.
 
     A month of which more than `MAX_MOVED` rows lie in the table for others, because nobody made it in time, is left there.
@@ -49,14 +49,18 @@ def keep_up(using: str, now: datetime, ahead: int = MONTHS_AHEAD) -> list[str]:
         return []
     if not made:
         # Whoever was dividing the table is gone, or he would hold the lock.
-        in_short_lock(using, lambda: _drop_proof(using))
+        in_short_lock(using, lambda: _drop_proof(using), attempts=attempts)
         return []
-    return [month_table(month) for month in todo if in_short_lock(using, lambda month=month: _add_month(using, month))]  # type: ignore[misc]
+    return [
+        month_table(month)
+        for month in todo
+        if in_short_lock(using, lambda month=month: _add_month(using, month), attempts=attempts)  # type: ignore[misc]
+    ]
 
 
 def _drop_proof(using: str) -> None:
     claim(using)
-    drop_proof(using)
+    drop_proof(using, attempts=1)
 
 
 def _add_month(using: str, month: datetime) -> bool:
