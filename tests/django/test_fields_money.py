@@ -220,6 +220,15 @@ def test_update_stores_values_and_expressions_exactly() -> None:
     assert LLMUsage.objects.values_list("cost", "computed_cost").get() == (Decimal("1.500000000001"), Decimal("0.1"))
 
 
+def test_what_is_saved_is_what_is_looked_for() -> None:
+    # Django 5.1's DecimalField prepares what it saves in a way of its own.
+    field = LLMUsage._meta.get_field("cost")
+
+    saved = field.get_db_prep_save(Decimal(7), connection)
+
+    assert saved == field.get_db_prep_value(Decimal(7), connection)
+
+
 def test_bulk_update_stores_amounts_exactly() -> None:
     add("1", "2")
     rows = list(LLMUsage.objects.order_by("cost"))

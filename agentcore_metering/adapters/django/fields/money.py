@@ -134,6 +134,10 @@ class _ExactStorage:
             return _to_pico(amount)
         return connection.ops.adapt_decimalfield_value(amount, MAX_DIGITS, DECIMAL_PLACES)
 
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        # As Field has it, because the DecimalField of Django 5.1 saves what `get_db_prep_value` has not seen: on SQLite no pico-units.
+        return value if hasattr(value, "as_sql") else self.get_db_prep_value(value, connection)
+
     def from_db_value(self, value: Any, expression: Expression, connection: BaseDatabaseWrapper) -> Decimal | None:
         if value is None or isinstance(value, Decimal):
             return value
