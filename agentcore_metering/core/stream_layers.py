@@ -121,7 +121,8 @@ async def _akept(events: AsyncIterator[Any], kept: list[Any]) -> AsyncIterator[A
 
 
 def _keep(event: Any, kept: list[Any]) -> None:
-    text = getattr(event, "data", None)
+    # LiteLLM before 1.92 reads the lines themselves.
+    text = event.removeprefix("data:") if isinstance(event, str) else getattr(event, "data", None)
     if isinstance(text, str) and '"usage"' in text:
         # LiteLLM passes over what is no JSON, too.
         with contextlib.suppress(ValueError):

@@ -72,7 +72,7 @@ def test_a_provider_without_the_sdk_gets_no_client(
 def test_sync_streams_of_gemini_get_a_client_that_gives_up(sent: Any) -> None:
     client = sent("completion", model="gemini/g", messages=[], stream=True, timeout=2.2)["client"]
 
-    assert client.timeout == 3
+    assert client.client.timeout.read == 3
     assert "client" not in sent("completion", model="gemini/g", messages=[], timeout=2.2)
     assert "client" not in sent("completion", model="openai/g", messages=[], stream=True, timeout=2.2)
 
@@ -215,6 +215,15 @@ def test_events_that_are_no_json_are_passed_on_and_not_kept() -> None:
     kept = keeping_events(stream)
 
     assert list(kept.stream_iterator) == events
+    assert LiteLLMBackend().provider_chunks(kept) == [{"usage": {"input_tokens": 3}}]
+
+
+def test_lines_that_older_litellm_reads_are_kept_too() -> None:
+    lines = ["event: response.completed", 'data: {"response": {"usage": {"input_tokens": 3}}}', "", "data: [DONE]"]
+
+    kept = keeping_events(SimpleNamespace(stream_iterator=iter(lines)))
+
+    assert list(kept.stream_iterator) == lines
     assert LiteLLMBackend().provider_chunks(kept) == [{"usage": {"input_tokens": 3}}]
 
 
