@@ -9,7 +9,7 @@ RELEASES ?= tests/constraints/tested.txt
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(RELEASES))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog overhead stats-scale check clean
+.PHONY: help demo test lint types imports migrations chaos chaos-selftest latency backlog overhead startup stats-scale check clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -60,6 +60,9 @@ backlog: $(STAMP_DEV) ## a hundred thousand calls without a database, and how fa
 
 overhead: $(STAMP_DEV) ## what metering adds to a call, beside bare LiteLLM in the same process
 	@$(BIN)/python -W ignore -m benchmarks.overhead $(ARGS)
+
+startup: $(STAMP_DEV) ## what the app adds to the start of a Django project (ARGS="--pairs 50")
+	@$(BIN)/python -m benchmarks.startup $(ARGS)
 
 stats-scale: $(STAMP_DEV) ## how long the figures take over a million rows (ARGS="--rows 10000000", ARGS=--sqlite)
 	@$(BIN)/python -m benchmarks.stats_scale $(ARGS)

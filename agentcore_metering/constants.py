@@ -16,5 +16,11 @@ TEST_MAX_TOKENS = 64
 LITELLM_NUM_RETRIES = 3
 """Retries after the first attempt, inside one deadline."""
 
+MAX_NUM_RETRIES = 10
+"""Retries that a configuration or a call may ask for."""
+
+THINKING_OFF_PREFIXES = ("deepseek/", "openai/deepseek/")
+"""LiteLLM models that think unless `thinking` is turned off by name; `reasoning_effort="none"` alone does not do it."""
+
 LITELLM_REQUEST_TIMEOUT = 180
 """Seconds that a call and all of its attempts may take."""

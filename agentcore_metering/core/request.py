@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from agentcore_metering.constants import DEFAULT_COST_CURRENCY, LITELLM_NUM_RETRIES, LITELLM_REQUEST_TIMEOUT
+from agentcore_metering.constants import (
+    DEFAULT_COST_CURRENCY,
+    LITELLM_NUM_RETRIES,
+    LITELLM_REQUEST_TIMEOUT,
+    MAX_NUM_RETRIES,
+    THINKING_OFF_PREFIXES,
+)
 from agentcore_metering.core.arguments import CallArguments, OperationArguments
 from agentcore_metering.core.decision_providers import DECISIONS, decision_options
 from agentcore_metering.core.errors import ConfigError
@@ -32,8 +38,6 @@ __all__ = [
     "span_parameters",
     "timeout_of",
 ]
-
-MAX_NUM_RETRIES = 10
 
 CREDENTIAL_KEYS = (
     "api_key",
@@ -95,9 +99,6 @@ SPAN_PARAMETERS = (
 )
 _SPAN_NAMES = {"max_output_tokens": "max_tokens", "reasoning": "reasoning_effort"}
 """What the Responses API calls otherwise."""
-
-THINKING_OFF_PREFIXES = ("deepseek/", "openai/deepseek/")
-"""LiteLLM models that think unless `thinking` is turned off by name; `reasoning_effort="none"` alone does not do it."""
 
 _NO_EFFORT_WITH_TOOLS = ("gpt-6-", "openai/gpt-6-")
 """LiteLLM models that refuse tools by chat completions as long as they may reason."""

@@ -46,6 +46,59 @@ def test_importing_before_setup_loads_no_models_and_setup_loads_no_litellm() -> 
     assert printed == "[]"
 
 
+HEAVY = (
+    "agentcore_metering.adapters.django.runtime",
+    "agentcore_metering.adapters.django.stats",
+    "agentcore_metering.adapters.django.trackers",
+    "agentcore_metering.core.gateway",
+    "agentcore_metering.core.types",
+    "celery",
+    "cryptography",
+    "django_filters",
+    "drf_spectacular",
+    "json_repair",
+    "litellm",
+    "openai",
+    "opentelemetry",
+    "rest_framework",
+)
+"""What a project that has not called a model yet starts without; `benchmarks/startup.py` says what the rest takes."""
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("with_admin", [False, True], ids=["plain", "admin"])
+def test_a_project_starts_without_what_only_calls_and_pages_need(with_admin: bool) -> None:
+    admin = ["django.contrib.admin", "django.contrib.sessions", "django.contrib.messages"] if with_admin else []
+
+    printed = run(
+        f"""
+        import sys
+        settings.INSTALLED_APPS[:0] = {admin}
+        import agentcore_metering.adapters.django
+        django.setup()
+        print([name for name in {HEAVY} if name in sys.modules])
+        """
+    )
+
+    assert printed == "[]"
+
+
+@pytest.mark.smoke
+def test_system_checks_are_registered_before_their_modules_are_imported() -> None:
+    printed = run(
+        """
+        import sys
+        settings.AGENTCORE_METERING_WRITE_MODE = "sometimes"
+        django.setup()
+        assert "agentcore_metering.adapters.django.deployment_checks" not in sys.modules
+        from django.core.checks import run_checks
+        print([message.id for message in run_checks() if message.id.endswith("E002")])
+        """
+    )
+
+    assert printed == "['agentcore_metering.E002']"
+
+
 @pytest.mark.smoke
 def test_without_an_sdk_a_call_is_metered_in_the_database() -> None:
     printed = run(

@@ -1,9 +1,29 @@
-"""The app's registration. It stays light: no LiteLLM and no REST framework is loaded by `django.setup()`."""
+"""The app's registration. It stays light: `django.setup()` loads models and admin, and what they do is imported when they do it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import Any
+
 from django.apps import AppConfig
+from django.core.checks import Tags, register
+from django.db.models.signals import pre_migrate
 from django.utils.translation import gettext_lazy as _
+
+_CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("checks", "check_migration_history", (Tags.database,)),
+    ("checks", "check_distributions", ()),
+    ("deployment_checks", "check_settings", ()),
+    ("deployment_checks", "check_spool", ()),
+    ("deployment_checks", "check_server", ()),
+    ("deployment_checks", "check_exposure", ()),
+    ("secret_checks", "check_stored_configurations", (Tags.database,)),
+    ("telemetry_checks", "check_neighbours", ()),
+    ("telemetry_checks", "check_telemetry_settings", ()),
+)
+"""Module, function and tags of each system check. Servers run none, so their modules are imported when one is run."""
 
 
 class AgentcoreMeteringConfig(AppConfig):
@@ -15,14 +35,11 @@ class AgentcoreMeteringConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks; instrument LiteLLM, and begin to import it in the background, where the settings ask for either."""
-        # The import is the registration, and checks may import models, which only now are loaded.
-        from agentcore_metering.adapters.django import (  # noqa: F401
-            checks,
-            deployment_checks,
-            secret_checks,
-            telemetry_checks,
-        )
+        """Register the system checks and the refusal to migrate what is half migrated; instrument LiteLLM, and begin to import it in the background, where the settings ask for either."""
+        for module, name, tags in _CHECKS:
+            register(_later(module, name), *tags)
+        pre_migrate.connect(_later("checks", "refuse_partial_history"), weak=False, dispatch_uid=f"{self.name}.history")
+
         from agentcore_metering.adapters.django.conf import metering_settings
         from agentcore_metering.adapters.django.preload import preload_if_wanted
 
@@ -31,3 +48,14 @@ class AgentcoreMeteringConfig(AppConfig):
 
             patching.install()
         preload_if_wanted()
+
+
+@cache
+def _later(module: str, name: str) -> Callable[..., Any]:
+    """The function of one of this package's modules, imported when it is called; the same one each time, so it is registered once."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(import_module(f"agentcore_metering.adapters.django.{module}"), name)(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    return call

@@ -7,13 +7,11 @@ from importlib import metadata
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error
 from django.core.management.base import CommandError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models.signals import pre_migrate
-from django.dispatch import receiver
 
 __all__ = ["check_distributions", "check_migration_history", "partial_history", "refuse_partial_history"]
 
@@ -64,7 +62,6 @@ def _explain(alias: str, missing: Sequence[str]) -> tuple[str, str]:
     return message, hint
 
 
-@register(Tags.database)
 def check_migration_history(databases: Sequence[str] | None, **_kwargs: Any) -> list[CheckMessage]:
     """E001 for a half-migrated database.
 
@@ -79,7 +76,6 @@ def check_migration_history(databases: Sequence[str] | None, **_kwargs: Any) -> 
     return errors
 
 
-@register()
 def check_distributions(**_kwargs: Any) -> list[CheckMessage]:
     """E005 where the distribution that this one replaces is installed too: each has overwritten files of the other."""
     found = [name for name in (REPLACED_DISTRIBUTION, OWN_DISTRIBUTION) if _is_installed(name)]
@@ -105,7 +101,6 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
-@receiver(pre_migrate)
 def refuse_partial_history(sender: AppConfig, using: str, **_kwargs: Any) -> None:
     """CommandError for a half-migrated database.
 

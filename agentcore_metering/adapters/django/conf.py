@@ -21,7 +21,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from agentcore_metering.core.request import THINKING_OFF_PREFIXES
+from agentcore_metering.constants import THINKING_OFF_PREFIXES
 
 __all__ = [
     "AUTH_USER_MODEL",

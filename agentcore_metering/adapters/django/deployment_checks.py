@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
@@ -57,7 +57,6 @@ _GREENLETS = {
 }
 
 
-@register()
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """E002 for a setting that cannot be used, E003 and E004 for a database that the rows cannot be written to."""
     faults = list(_setting_faults())
@@ -67,7 +66,6 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     return [Error(str(fault), hint=hint, id="agentcore_metering.E002") for fault in faults]
 
 
-@register()
 def check_spool(**_kwargs: Any) -> list[CheckMessage]:
     """W001 and W003 to W006 for a journal that may be lost, or cannot be written. Nothing where rows are written inline."""
     if any(_setting_faults()) or any(_database_errors()) or writes_inline():
@@ -75,7 +73,6 @@ def check_spool(**_kwargs: Any) -> list[CheckMessage]:
     return [*_place_warnings(), *_room_warnings(), *_wait_warnings()]
 
 
-@register()
 def check_server(**_kwargs: Any) -> list[CheckMessage]:
     """W007 for a uWSGI without threads, W008 for greenlets in the place of threads."""
     found: list[CheckMessage] = []
@@ -96,7 +93,6 @@ def check_server(**_kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-@register()
 def check_exposure(**_kwargs: Any) -> list[CheckMessage]:
     """W002 and W009 for secrets in production, W010 for metrics whose totals are not exact."""
     found: list[CheckMessage] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
@@ -24,7 +24,6 @@ SEALED_SINCE = ("agentcore_metering", "0111_seal_plain_secrets")
 MAX_NAMED = 5
 
 
-@register(Tags.database)
 def check_stored_configurations(databases: Sequence[str] | None, **_kwargs: Any) -> list[CheckMessage]:
     """W110 for secrets in clear, W111 for secrets that do not open, W112 for addresses that calls are refused to."""
     try:

@@ -13,18 +13,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.encoding import force_bytes
 
 from agentcore_metering.adapters.django.conf import metering_settings, secret_key_material
 from agentcore_metering.core.errors import SecretUnavailable
 from agentcore_metering.core.texts import Text
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 __all__ = [
     "PUBLIC_KEYS",
@@ -124,6 +124,8 @@ def unseal(text: str) -> tuple[dict[str, Any], Binding]:
 
     Raises SecretUnavailable where the key is not at hand or the text is damaged; nothing of the text is in its message.
     """
+    from cryptography.fernet import InvalidToken
+
     keyring = _current_keyring()
     key_id = key_id_of(text)
     if key_id not in keyring.key_ids:
@@ -207,6 +209,9 @@ def _current_keyring() -> _Keyring:
 @lru_cache(maxsize=4)
 def _build_keyring(configured: tuple[str, ...], material: tuple[str | bytes, ...]) -> _Keyring:
     """Configured keys first. Derived ones stay behind them, so that configuring the first key leaves older rows readable."""
+    # Here and below where it is needed: models import this module, and a process that opens no secret starts without it.
+    from cryptography.fernet import Fernet, MultiFernet
+
     keys = [_checked_key(key, position) for position, key in enumerate(configured)]
     keys += [_derived_key(secret) for secret in material]
     return _Keyring(MultiFernet([Fernet(key) for key in keys]), tuple(_id_of_key(key) for key in keys))
@@ -226,6 +231,9 @@ def _checked_key(key: str, position: int) -> bytes:
 
 
 def _derived_key(secret: str | bytes) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     # SECRET_KEY may be short or structured, so it goes through a KDF; the label keeps its other uses apart from this one.
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_DERIVATION_LABEL).derive(force_bytes(secret))
     return base64.urlsafe_b64encode(derived)

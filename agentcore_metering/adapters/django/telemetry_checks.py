@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Info, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from agentcore_metering.adapters.django.conf import metering_settings
@@ -37,7 +37,6 @@ _INSTEAD = {
 }
 
 
-@register()
 def check_neighbours(**_kwargs: Any) -> list[CheckMessage]:
     """W120, W121 and W123 for what counts our calls a second time, I122 for what costs us the HTTP spans while it is kept from that."""
     from agentcore_metering.adapters.django.instrumentation import patching
@@ -55,7 +54,6 @@ def check_neighbours(**_kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-@register()
 def check_telemetry_settings(**_kwargs: Any) -> list[CheckMessage]:
     """E120 for each setting of telemetry that a call could not use."""
     errors: list[CheckMessage] = []

@@ -249,7 +249,7 @@ def test_secrets_under_a_lost_key_are_asked_for_again(admin: Client, settings: S
 def test_a_configuration_deleted_meanwhile_is_told(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     row = make_config()
     sent = change_form(row, admin)
-    monkeypatch.setattr("agentcore_metering.adapters.django.admin.configs.update_config", _gone)
+    monkeypatch.setattr("agentcore_metering.adapters.django.config.editing.update_config", _gone)
 
     response = admin.post(url("llmconfig", "change", row.pk), sent, follow=True)
 

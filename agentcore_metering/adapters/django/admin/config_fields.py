@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from agentcore_metering.adapters.django.config.masking import has_mask
 from agentcore_metering.adapters.django.config.source import secret_texts
 from agentcore_metering.adapters.django.secretbox import has_secret, is_public
-from agentcore_metering.core.request import MAX_NUM_RETRIES
+from agentcore_metering.constants import MAX_NUM_RETRIES
 
 __all__ = ["OPTION_FIELDS", "SECRET_KEY_FIELD", "ConfigOptionsForm", "SecretField"]
 

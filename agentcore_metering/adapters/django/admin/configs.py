@@ -17,12 +17,8 @@ from django.utils.translation import gettext_lazy
 
 from agentcore_metering.adapters.django.admin import shapes
 from agentcore_metering.adapters.django.admin.access import MANAGE_CONFIG, MeteringAdmin
-from agentcore_metering.adapters.django.admin.config_form import ConfigForm
-from agentcore_metering.adapters.django.admin.config_test import try_config
 from agentcore_metering.adapters.django.admin.texts import MODEL_TYPES
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.config.catalogue import model_catalogue
-from agentcore_metering.adapters.django.config.editing import create_config, default_config_uuid, update_config
 from agentcore_metering.adapters.django.config.masking import masked
 from agentcore_metering.adapters.django.config.users import display_name
 from agentcore_metering.adapters.django.fields import UnreadableConfig
@@ -61,7 +57,6 @@ class LLMConfigAdmin(MeteringAdmin):
     """Configurations by `manage_config` or by Django's own permissions for them. A secret goes in and never comes out."""
 
     managed_by = MANAGE_CONFIG
-    form = ConfigForm
     list_display = (
         "name",
         "provider_label",
@@ -85,6 +80,8 @@ class LLMConfigAdmin(MeteringAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Each with whether it is the default that calls get now."""
+        from agentcore_metering.adapters.django.config.editing import default_config_uuid
+
         is_it = Case(
             When(uuid=default_config_uuid(), then=Value(True)), default=Value(False), output_field=BooleanField()
         )
@@ -105,8 +102,11 @@ class LLMConfigAdmin(MeteringAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """The form writes nothing but a new row's owner into the instance: everything else is `config.editing`'s to write."""
+        # Not as `form`: Django imports every admin while it starts, and the form reads what LiteLLM and the catalogue know.
+        from agentcore_metering.adapters.django.admin.config_form import ConfigForm
+
         owner = ("scope", "user") if obj is None else ()
-        return super().get_form(request, obj, change=change, **{**kwargs, "fields": owner})
+        return super().get_form(request, obj, change=change, **{**kwargs, "form": ConfigForm, "fields": owner})
 
     def get_urls(self) -> list[Any]:
         """With the test and the models of a provider."""
@@ -119,6 +119,8 @@ class LLMConfigAdmin(MeteringAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """As the API writes: locked, merged, sealed; the default's mark is taken from whoever had it."""
+        from agentcore_metering.adapters.django.config.editing import create_config, update_config
+
         row = update_config(obj, form.change) if change else create_config(form.change, obj.user)
         obj.pk = row.pk
         obj.refresh_from_db(using=metering_settings.DATABASE_ALIAS)
@@ -145,6 +147,8 @@ class LLMConfigAdmin(MeteringAdmin):
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """One small call by the stored configuration; its outcome as a message. POST only."""
+        from agentcore_metering.adapters.django.admin.config_test import try_config
+
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not self._has(request, MANAGE_CONFIG):
@@ -158,6 +162,8 @@ class LLMConfigAdmin(MeteringAdmin):
 
     def models_view(self, request: HttpRequest, provider: str) -> HttpResponse:
         """`{"models": [...]}` that LiteLLM's map knows of a provider; empty for one that is not listed."""
+        from agentcore_metering.adapters.django.config.catalogue import model_catalogue
+
         if not (self.has_change_permission(request) or self.has_add_permission(request)):
             raise PermissionDenied
         found: Iterable[Any] = (item["models"] for item in model_catalogue() if item["id"] == provider)

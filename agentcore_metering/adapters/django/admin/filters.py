@@ -22,9 +22,9 @@ from agentcore_metering.adapters.django.config.users import parse_user_pk
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice
 from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
+from agentcore_metering.core.enums import Status
 from agentcore_metering.core.errors import InvalidField
 from agentcore_metering.core.providers import PROVIDERS, get_provider
-from agentcore_metering.core.types import Status
 
 __all__ = ["USAGE_FILTERS"]
 

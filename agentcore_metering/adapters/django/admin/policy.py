@@ -1,56 +1,24 @@
-"""The settings that an admin changes at run time, as one form. What they mean and which values hold is left to `config.policy`."""
+"""The page of the settings that an admin changes at run time. Its form is `policy_form`'s, what they mean `config.policy`'s."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from agentcore_metering.adapters.django.admin.access import MANAGE_CONFIG, MeteringAdmin
-from agentcore_metering.adapters.django.config.policy import MAX_RETENTION_DAYS, change_policy, is_crontab, read_policy
 from agentcore_metering.adapters.django.models import MeteringConfig
 
-__all__ = ["MeteringConfigAdmin", "PolicyForm"]
+if TYPE_CHECKING:
+    from agentcore_metering.adapters.django.admin.policy_form import PolicyForm
 
-_CRON_HELP = gettext_lazy("Five fields: minute, hour, day of month, month, day of week. For example: 0 2 * * *")
-
-
-class CrontabField(forms.CharField):
-    """A schedule of five fields."""
-
-    def validate(self, value: Any) -> None:
-        """Refuse what is none."""
-        super().validate(value)
-        if not is_crontab(value):
-            raise forms.ValidationError(
-                _("“%(value)s” is no schedule of five fields, such as 0 2 * * *."), params={"value": value[:64]}
-            )
-
-
-class PolicyForm(forms.Form):
-    """How long usage is kept, and when the periodic work runs."""
-
-    retention_days = forms.IntegerField(
-        label=gettext_lazy("Keep usage for (days)"),
-        min_value=1,
-        max_value=MAX_RETENTION_DAYS,
-        help_text=gettext_lazy("Older rows are deleted by the clean-up, for good."),
-    )
-    cleanup_enabled = forms.BooleanField(
-        label=gettext_lazy("Clean-up runs"),
-        required=False,
-        help_text=gettext_lazy("Without it nothing is ever deleted."),
-    )
-    cleanup_crontab = CrontabField(label=gettext_lazy("Clean-up schedule"), help_text=_CRON_HELP)
-    aggregation_crontab = CrontabField(label=gettext_lazy("Aggregation schedule"), help_text=_CRON_HELP)
+__all__ = ["MeteringConfigAdmin"]
 
 
 @admin.register(MeteringConfig)
@@ -69,6 +37,10 @@ class MeteringConfigAdmin(MeteringAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The form; what was not changed goes on following Django's settings."""
+        # Django imports every admin while it starts; this page alone needs the rules of the settings.
+        from agentcore_metering.adapters.django.admin.policy_form import PolicyForm
+        from agentcore_metering.adapters.django.config.policy import read_policy
+
         if not self.has_view_permission(request):
             raise PermissionDenied
         may_change = self.has_change_permission(request)
@@ -93,6 +65,8 @@ class MeteringConfigAdmin(MeteringAdmin):
         return HttpResponseRedirect(reverse("admin:agentcore_metering_meteringconfig_changelist"))
 
     def _save(self, request: HttpRequest, form: PolicyForm) -> HttpResponse:
+        from agentcore_metering.adapters.django.config.policy import change_policy
+
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         change_policy(changes)
         for row in self.get_queryset(request).filter(scope=MeteringConfig.SCOPE_GLOBAL, key__in=changes):

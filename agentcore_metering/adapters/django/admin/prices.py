@@ -1,10 +1,12 @@
-"""An operator's prices: entered, corrected, and replaced from a moment on. Which price holds for a call is left to `config.prices`."""
+"""An operator's prices: entered, corrected, and replaced from a moment on.
+
+The form is `price_form`'s; which price holds for a call is left to `config.prices`.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -15,52 +17,15 @@ from django.utils.translation import gettext_lazy
 
 from agentcore_metering.adapters.django.admin import shapes
 from agentcore_metering.adapters.django.admin.access import MeteringAdmin
-from agentcore_metering.adapters.django.admin.widgets import AnyModelForm, PlainDecimalInput
+from agentcore_metering.adapters.django.admin.widgets import PlainDecimalInput
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.fields import ExactDecimalField
 from agentcore_metering.adapters.django.models import LLMPrice
 from agentcore_metering.core.providers import PROVIDERS, get_provider
 
-__all__ = ["LLMPriceAdmin", "PriceForm"]
+__all__ = ["LLMPriceAdmin"]
 
 REPLACES = "replaces"
-COPIED = tuple(
-    field.name
-    for field in LLMPrice._meta.concrete_fields
-    if field.name not in ("id", "valid_from", "valid_to", "created_at", "updated_at")
-)
-
-
-class PriceForm(AnyModelForm):
-    """A price; with `replaces` it takes the place of another one, which ends when this one begins."""
-
-    replaces = forms.ModelChoiceField(LLMPrice.objects.none(), required=False, widget=forms.HiddenInput)
-
-    class Meta:
-        model = LLMPrice
-        fields = (*COPIED, "valid_from", "valid_to")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["replaces"].queryset = _prices()  # type: ignore[attr-defined]  # it is a ModelChoiceField
-        if "provider" in self.fields:
-            self.fields["provider"].widget.attrs["list"] = "metering-providers"
-
-    def clean(self) -> dict[str, Any]:
-        """With a currency in capitals; a successor begins after the price that it replaces, which must still be open then."""
-        cleaned = super().clean() or {}
-        old, start = cleaned.get("replaces"), cleaned.get("valid_from")
-        if old is None:
-            return cleaned
-        if start is None or (old.valid_from is not None and start <= old.valid_from):
-            self.add_error("valid_from", _("The new price must begin later than the one that it replaces."))
-        elif old.valid_to is not None and old.valid_to < start:
-            self.add_error("valid_from", _("The price to replace has ended before: enter a new price instead."))
-        return cleaned
-
-    def clean_currency(self) -> str:
-        """In capitals, however it was typed."""
-        return str(self.cleaned_data["currency"]).upper()
 
 
 class ValidityFilter(admin.SimpleListFilter):
@@ -105,7 +70,6 @@ class ProviderFilter(admin.SimpleListFilter):
 class LLMPriceAdmin(MeteringAdmin):
     """Prices by Django's own permissions for them."""
 
-    form = PriceForm
     list_display = (
         "model_pattern",
         "provider_label",
@@ -156,8 +120,17 @@ class LLMPriceAdmin(MeteringAdmin):
         (gettext_lazy("Record"), {"classes": ("collapse",), "fields": ("created_at", "updated_at")}),
     )
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Ours."""
+        # Not as `form`: Django imports every admin while it starts, and a form is made of every field then.
+        from agentcore_metering.adapters.django.admin.price_form import PriceForm
+
+        return super().get_form(request, obj, change=change, **{**kwargs, "form": PriceForm})
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the price to replace says, from now on."""
+        from agentcore_metering.adapters.django.admin.price_form import COPIED
+
         initial: dict[str, Any] = {**super().get_changeform_initial_data(request)}
         old = self._to_replace(request, initial.pop(REPLACES, None))
         if old is None:

@@ -13,7 +13,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from agentcore_metering.adapters.django.stats.shapes import exact_text
 from agentcore_metering.adapters.django.trace_links import trace_url
 
 __all__ = [
@@ -36,6 +35,9 @@ TOKENS_PER_PRICE = Decimal(1_000_000)
 
 def amount(cost: Decimal | None, currency: str) -> str:
     """An amount with its currency, as the API's `cost_amount` and `cost_currency`; a cost that is not known is no zero."""
+    # The figures' own way of writing an amount; imported here, because Django imports every admin while it starts.
+    from agentcore_metering.adapters.django.stats.shapes import exact_text
+
     return EMPTY if cost is None else f"{exact_text(cost)} {currency}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.models import LLMConfig
-from agentcore_metering.core.types import CostSource, CostStatus, Operation, Status
+from agentcore_metering.core.enums import CostSource, CostStatus, Operation, Status
 
 __all__ = ["COST_SOURCES", "COST_STATUSES", "MODEL_TYPES", "OPERATIONS", "STATUSES"]
 

@@ -16,15 +16,13 @@ from django.utils.translation import gettext_lazy
 
 from agentcore_metering.adapters.django.admin import shapes
 from agentcore_metering.adapters.django.admin.access import VIEW_USAGE, ReadOnlyAdmin
-from agentcore_metering.adapters.django.admin.dashboard import dashboard_response
 from agentcore_metering.adapters.django.admin.filters import USAGE_FILTERS
 from agentcore_metering.adapters.django.admin.texts import COST_SOURCES, COST_STATUSES, STATUSES
 from agentcore_metering.adapters.django.admin.windows import CappedPaginator, UsageChangeList
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.users import display_name
 from agentcore_metering.adapters.django.models import LLMUsage
-from agentcore_metering.adapters.django.stats.usage_list import usage_item
-from agentcore_metering.core.types import Status
+from agentcore_metering.core.enums import Status
 
 __all__ = ["LLMUsageAdmin"]
 
@@ -121,6 +119,9 @@ class LLMUsageAdmin(ReadOnlyAdmin):
 
     def dashboard_view(self, request: HttpRequest) -> HttpResponse:
         """Sums of the rows, for those who may see the rows."""
+        # Django imports every admin while it starts; the sums and their charts are many modules that this page alone needs.
+        from agentcore_metering.adapters.django.admin.dashboard import dashboard_response
+
         if not self.has_view_permission(request):
             raise PermissionDenied
         return dashboard_response(request, self)
@@ -268,6 +269,8 @@ class LLMUsageAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("duration"))
     def speed(self, row: LLMUsage) -> Any:
         """Latency, time to the first chunk and output rate, as the API has them."""
+        from agentcore_metering.adapters.django.stats.usage_list import usage_item
+
         item = usage_item(row)
         rate = item["output_tps"]
         lines = [

@@ -16,11 +16,7 @@ from agentcore_metering.adapters.django.fields import EncryptedConfigField, Unre
 from agentcore_metering.adapters.django.models.changes import ChangeNotingModel, note_change
 from agentcore_metering.adapters.django.models.config_change import CASCADE, LLMConfigChange, changed_keys
 from agentcore_metering.adapters.django.models.querysets import BOUND_COLUMNS, ConfigQuerySet
-from agentcore_metering.adapters.django.outbound import refusal_of, refusal_of_text
-from agentcore_metering.adapters.django.places import place_of
 from agentcore_metering.adapters.django.secretbox import has_secret, is_public
-from agentcore_metering.adapters.django.translated import translated
-from agentcore_metering.core.providers import get_provider
 
 __all__ = ["LLMConfig"]
 
@@ -125,6 +121,11 @@ class LLMConfig(ChangeNotingModel):
 
         The secrets of code that calls `save()` by itself are its own affair: it has them in clear.
         """
+        # Only a form needs them, and every process of a project imports its models.
+        from agentcore_metering.adapters.django.outbound import refusal_of, refusal_of_text
+        from agentcore_metering.adapters.django.places import place_of
+        from agentcore_metering.adapters.django.translated import translated
+
         super().clean()
         if not isinstance(self.config, dict):
             return
@@ -148,6 +149,8 @@ class LLMConfig(ChangeNotingModel):
             for key, value in self.config.items()
             if is_public(key, value) or not has_secret(value) or known.get(key) != value
         }
+        from agentcore_metering.core.providers import get_provider
+
         missing = [key for key in get_provider(self.provider).required if not self.config.get(key)]
         if missing:
             raise ValidationError(
