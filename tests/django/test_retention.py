@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from agentcore_metering.adapters.django.config.policy import change_policy
 from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
-from agentcore_metering.adapters.django.retention import apply_retention
+from agentcore_metering.adapters.django.retention import apply_retention, preview_retention
 from tests.django.factories import make_usage
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +97,31 @@ def test_command_deletes_and_says_so(capsys: pytest.CaptureFixture[str]) -> None
     said = json.loads(capsys.readouterr().out)
     assert (said["deleted_usage"], said["complete"], said["retention_days"]) == (1, True, 10)
     assert left() == []
+
+
+@pytest.mark.parametrize("days", [1, 10, 400])
+def test_preview_is_what_is_deleted_then(days: int) -> None:
+    make_rows(0.5, 1.5, 2.0, 11, 11.4, 399, 401)
+
+    foreseen = preview_retention(days, now=NOW)
+
+    assert len(left()) == 7
+    done = apply_retention(days, now=NOW)
+    assert (foreseen.deleted_usage, foreseen.deleted_series, foreseen.cutoff) == (
+        done.deleted_usage,
+        done.deleted_series,
+        done.cutoff,
+    )
+
+
+def test_command_with_dry_run_deletes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    make_usage(created_at=datetime.now(UTC) - timedelta(days=12))
+
+    call_command("metering_cleanup", "--retention-days", "10", "--dry-run", "--json")
+
+    said = json.loads(capsys.readouterr().out)
+    assert (said["dry_run"], said["deleted_usage"]) == (True, 1)
+    assert len(left()) == 1
 
 
 def test_command_without_time_ends_with_1() -> None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
@@ -22,12 +22,14 @@ from django.utils import timezone
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.policy import read_policy
 from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
+from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.partitions.ddl import Busy
 from agentcore_metering.adapters.django.partitions.layout import is_partitioned
 from agentcore_metering.adapters.django.partitions.upkeep import drop_old, outside_of_months
+from agentcore_metering.adapters.django.rollups.grains import floor
 from agentcore_metering.adapters.django.rollups.keeping import drop_marks, has_sums, keep_sums
 
-__all__ = ["DEFAULT_BATCH_SIZE", "RetentionResult", "apply_retention"]
+__all__ = ["DEFAULT_BATCH_SIZE", "RetentionResult", "apply_retention", "preview_retention"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,11 @@ class RetentionResult:
     skipped: str | None = None
     """Why nothing was done: `cleanup_disabled` or `invalid_retention_days`."""
 
+    @property
+    def deleted(self) -> int:
+        """Rows of both tables."""
+        return self.deleted_usage + self.deleted_series
+
 
 def apply_retention(
     retention_days: int | None = None,
@@ -59,20 +66,17 @@ def apply_retention(
     budget_s: float | None = None,
     now: datetime | None = None,
     monotonic_s: Callable[[], float] = time.monotonic,
+    on_batch: Callable[[int], None] = lambda deleted: None,
 ) -> RetentionResult:
     """Delete what is older than `retention_days` days, oldest first, each batch in a transaction of its own.
 
     Without `retention_days` the policy says how many, and whether anything is deleted at all. After `budget_s` seconds no further batch
-    is begun; None: all of it. Two runs at once do not disturb each other.
+    is begun; None: all of it. `on_batch` is told how many rows are deleted so far. Two runs at once do not disturb each other.
     """
-    policy = read_policy()
-    days = policy.retention_days if retention_days is None else retention_days
-    cutoff = (now or timezone.now()) - timedelta(days=max(days, 0))
-    if retention_days is None and not policy.cleanup_enabled:
-        return RetentionResult(cutoff, days, skipped="cleanup_disabled")
-    if days <= 0:
-        logger.warning("Nothing is deleted: retention_days is %s, but must be above 0", days)
-        return RetentionResult(cutoff, days, skipped="invalid_retention_days")
+    plan = _plan(retention_days, now)
+    cutoff, days = plan.cutoff, plan.retention_days
+    if plan.skipped:
+        return plan
     ends_s = None if budget_s is None else monotonic_s() + budget_s
     usage_cutoff, is_summed_up = _usage_cutoff(cutoff, now or timezone.now(), budget_s)
     dropped, is_all_dropped, outside = _drop_months(usage_cutoff)
@@ -84,6 +88,7 @@ def apply_retention(
         deleted[name] = 0
         for count in batches:
             deleted[name] += count
+            on_batch(sum(deleted.values()))
             if ends_s is not None and monotonic_s() >= ends_s:
                 return RetentionResult(cutoff, days, deleted["usage"], deleted.get("series", 0), False, dropped)
     is_complete = is_summed_up and is_all_dropped
@@ -101,6 +106,33 @@ def _drop_months(cutoff: datetime) -> tuple[tuple[str, ...], bool, models.Q]:
         logger.warning("A later run drops the partitions from before %s: %s", cutoff, exc)
         dropped, is_complete = (), False
     return dropped, is_complete, outside_of_months(alias)
+
+
+def preview_retention(retention_days: int | None = None, *, now: datetime | None = None) -> RetentionResult:
+    """What `apply_retention` would delete, once everything before is summed up. Changes nothing; counts rows, which may take a while."""
+    plan = _plan(retention_days, now)
+    if plan.skipped:
+        return plan
+    alias = metering_settings.DATABASE_ALIAS
+    usage_cutoff = floor(Grain.DAY, plan.cutoff.astimezone(UTC)) if has_sums(alias) else plan.cutoff
+    return replace(
+        plan,
+        deleted_usage=LLMUsage.objects.using(alias).filter(created_at__lt=usage_cutoff).count(),
+        deleted_series=LLMUsageSeries.objects.using(alias).filter(bucket__lt=plan.cutoff).count(),
+    )
+
+
+def _plan(retention_days: int | None, now: datetime | None) -> RetentionResult:
+    """From before when rows are to go, and why none do where that is so."""
+    policy = read_policy()
+    days = policy.retention_days if retention_days is None else retention_days
+    cutoff = (now or timezone.now()) - timedelta(days=max(days, 0))
+    if retention_days is None and not policy.cleanup_enabled:
+        return RetentionResult(cutoff, days, skipped="cleanup_disabled")
+    if days <= 0:
+        logger.warning("Nothing is deleted: retention_days is %s, but must be above 0", days)
+        return RetentionResult(cutoff, days, skipped="invalid_retention_days")
+    return RetentionResult(cutoff, days)
 
 
 def _usage_cutoff(cutoff: datetime, now: datetime, budget_s: float | None) -> tuple[datetime, bool]:

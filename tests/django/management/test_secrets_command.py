@@ -101,14 +101,14 @@ def test_encrypt_binds_a_users_row_to_the_user() -> None:
 
 
 @pytest.mark.parametrize("size", ["1", "2", "3", "500"])
-def test_encrypt_in_batches_tells_its_progress_and_again_has_nothing_to_do(size: str) -> None:
+def test_encrypt_in_batches_does_all_and_again_has_nothing_to_do(size: str) -> None:
     for _ in range(5):
         make_plain()
 
     stdout, stderr, status = run("encrypt", "--batch-size", size)
 
     assert (stdout.splitlines()[0], status) == (f"5 of 5 rows sealed under the key {current_key_id()}", 0)
-    assert stderr.count("rows looked at") == -(-5 // int(size))
+    assert stderr == ""
     assert run_json("encrypt")[0]["sealed"] == 0
 
 
@@ -204,7 +204,7 @@ def test_key_that_is_none_is_told_without_its_text(settings: Settings) -> None:
 
     stdout, stderr, status = run("check")
 
-    assert status == 1
+    assert status == 2
     assert "AGENTCORE_METERING_ENCRYPTION_KEYS[0]" in stderr
     assert "not-a-key-but-secret" not in stdout + stderr
 

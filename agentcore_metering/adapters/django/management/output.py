@@ -1,31 +1,57 @@
-"""What the commands for operators have in common: figures on stdout, progress on stderr, an exit status that a script can act on."""
+"""What the commands for operators have in common: figures on stdout, progress on stderr, an exit status that a script can act on.
+
+Options that several of them take are `options`'.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError
 
-__all__ = ["OperatorCommand", "seconds", "table"]
+from agentcore_metering.adapters.django.management.progress import Progress
+
+__all__ = ["COULD_NOT", "FOUND", "OperatorCommand", "facts", "seconds", "table"]
+
+FOUND = 1
+"""Exit status: it was done, and something is not as it should be, or is left."""
+COULD_NOT = 2
+"""Exit status: it could not be done. argparse ends with the same where an option is wrong."""
 
 
 class OperatorCommand(BaseCommand):
     """A command with `--json`. It runs no system checks: a probe shall not fail, or take long, because of the host's."""
 
     requires_system_checks: list[str] = []
+    statuses: ClassVar[Mapping[int, str]] = {}
+    """What each exit status means, for `--help`."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """With the exit statuses below the options."""
+        told = "; ".join(f"{status} {meaning}" for status, meaning in sorted(self.statuses.items()))
+        return super().create_parser(prog_name, subcommand, epilog=f"Exit status: {told}.", **kwargs)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """As Django's; a database that cannot be used ends it with a sentence and COULD_NOT."""
+        try:
+            return super().execute(*args, **options)
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError(f"The database cannot be used: {error}", returncode=COULD_NOT) from error
 
     def add_arguments(self, parser: CommandParser) -> None:
         """`--json`; a subclass adds its own."""
         parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
-    def progress(self, text: str, options: dict[str, Any]) -> None:
-        """A line on stderr, unless `--verbosity 0`."""
-        if options["verbosity"] > 0:
-            self.stderr.write(text, self.style.NOTICE)
+    def progress(self, unit: str, options: dict[str, Any], count: Callable[[], int] | None = None) -> Progress:
+        """A line about so many of `unit` on stderr; none with `--json` or `--verbosity 0`, or where stderr is no terminal."""
+        is_shown = self.stderr.isatty() and not options["json"] and options["verbosity"] > 0
+        return Progress(partial(self.stderr.write, style_func=str, ending="") if is_shown else None, unit, count)
 
     def print_result(self, document: Any, lines: Iterable[str], options: dict[str, Any]) -> None:
         """The result on stdout: `document` with `--json`, else `lines`."""
@@ -50,6 +76,11 @@ def seconds(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds such as 20 or 0.5")
     return value
+
+
+def facts(document: Mapping[str, Any]) -> list[str]:
+    """A document of single values as lines."""
+    return [f"{name}: {_shown(value)}" for name, value in document.items()]
 
 
 def table(rows: Iterable[tuple[object, ...]]) -> list[str]:

@@ -58,6 +58,10 @@ class Selection:
             yield batch
             last = batch[-1]
 
+    def count(self, using: str) -> int:
+        """How many rows there are."""
+        return self._rows(using).count()
+
     def _rows(self, using: str) -> UsageQuerySet:
         rows: UsageQuerySet = LLMUsage.objects.using(using)
         if self.start is not None:
@@ -194,8 +198,14 @@ class AuditSummary:
     """Row id, stored and recomputed amount, of the first ones that differ."""
 
 
-def audit(selection: Selection, using: str, *, kept_differences: int = 100) -> AuditSummary:
-    """Compute every stored cost again from its row alone."""
+def audit(
+    selection: Selection,
+    using: str,
+    on_batch: Callable[[AuditSummary], None] = lambda summary: None,
+    *,
+    kept_differences: int = 100,
+) -> AuditSummary:
+    """Compute every stored cost again from its row alone; `on_batch` is told after each batch."""
     summary = AuditSummary()
     for batch in selection.batches(using):
         for row in batch:
@@ -203,6 +213,7 @@ def audit(selection: Selection, using: str, *, kept_differences: int = 100) -> A
             summary.counts[outcome] += 1
             if outcome == "different" and len(summary.differences) < kept_differences:
                 summary.differences.append((str(row.id), _stored(row) or Decimal(0), computed))
+        on_batch(summary)
     return summary
 
 

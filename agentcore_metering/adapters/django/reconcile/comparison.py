@@ -6,7 +6,7 @@ Rows and counters may differ by a tolerance; rollups are the sums of rows, or th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -108,9 +108,16 @@ class Reconciliation:
 
 
 def reconcile(
-    engine: MetricsEngine, hours: Hours, service: str | None = None, tolerance: Decimal = TOLERANCE
+    engine: MetricsEngine,
+    hours: Hours,
+    service: str | None = None,
+    tolerance: Decimal = TOLERANCE,
+    on_buckets: Callable[[int, int], None] = lambda compared, total: None,
 ) -> Reconciliation:
-    """Compare rows with counters, and with rollups, of whole hours. Reads only. Raises MetricsUnavailable."""
+    """Compare rows with counters, and with rollups, of whole hours. Reads only. Raises MetricsUnavailable.
+
+    `on_buckets` is told how many of how many buckets of rollups are compared, which is what takes long.
+    """
     rows, counters = figures_of_rows(hours), figures_of_counters(engine, hours, service)
     totals = tuple(_totals(rows, counters))
     single = (
@@ -124,7 +131,7 @@ def reconcile(
         totals,
         tuple(each for each in single if each.is_beyond(tolerance)),
         tuple(find_causes(engine, hours, service)) if is_beyond else (),
-        verify(metering_settings.DATABASE_ALIAS, start=hours.start, end=hours.end),
+        verify(metering_settings.DATABASE_ALIAS, start=hours.start, end=hours.end, on_stretch=on_buckets),
     )
 
 

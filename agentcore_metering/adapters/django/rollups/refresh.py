@@ -7,7 +7,7 @@ right at any moment in between is told in docs/adr/0010-rollups.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -55,11 +55,12 @@ def refresh(
     end: datetime | None = None,
     now: datetime | None = None,
     budget_s: float | None = None,
+    on_step: Callable[[RefreshSummary], None] = lambda summary: None,
 ) -> RefreshSummary:
     """Cover the hours that closed before `now`, and sum up marked hours from `start` (inclusive) to `end` (exclusive), newest first.
 
-    None leaves a side open; `budget_s` seconds after the beginning no further transaction is begun. Side effects: transactions of its own, none
-    inside of one that is open; triggers that are missing are installed. Raises DatabaseError.
+    None leaves a side open; `budget_s` seconds after the beginning no further transaction is begun; `on_step` is told after
+    each. Side effects: transactions of its own, none inside of one that is open; triggers that are missing are installed. Raises DatabaseError.
     """
     summary = RefreshSummary(is_supported=connections[using].vendor in DIALECTS)
     if not summary.is_supported:
@@ -69,10 +70,11 @@ def refresh(
         triggers.install(using)
     closed = floor(Grain.HOUR, (now or timezone.now()).astimezone(UTC) - SETTLE)
     while time.monotonic() < until_s and _cover_some(using, closed, summary):
-        pass
+        on_step(summary)
     while not summary.is_busy and time.monotonic() < until_s:
         if not _refresh_newest_day(using, start, end, summary):
             break
+        on_step(summary)
     summary.remaining_hours = _marked(using, start, end).values("hour").distinct().count()
     return summary
 

@@ -5,7 +5,7 @@ Buckets that are marked or not covered are nobody's figures and are left out; so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -44,8 +44,16 @@ class VerifySummary:
     differences: list[Difference]
 
 
-def verify(using: str, *, start: datetime | None = None, end: datetime | None = None) -> VerifySummary:
+def verify(
+    using: str,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    on_stretch: Callable[[int, int], None] = lambda compared, total: None,
+) -> VerifySummary:
     """Compare every bucket in use that begins from `start` (inclusive) to `end` (exclusive) with its rows. Changes nothing.
+
+    `on_stretch` is told how many of how many buckets are compared.
 
     Each comparison is one statement, so rows may come and rollups be refreshed meanwhile.
     """
@@ -53,11 +61,17 @@ def verify(using: str, *, start: datetime | None = None, end: datetime | None = 
     coverage = read_coverage(using) if connections[using].vendor in DIALECTS else None
     if coverage is None:
         return summary
-    for cube in CUBES:
-        for grain in cube.grains:
-            for first, last in _stretches(coverage, grain, start, end):
-                summary.buckets += _count(grain, first, last)
-                summary.differences += _differences(using, cube, grain, first, last)
+    work = [
+        (cube, grain, first, last)
+        for cube in CUBES
+        for grain in cube.grains
+        for first, last in _stretches(coverage, grain, start, end)
+    ]
+    total = sum(_count(grain, first, last) for _cube, grain, first, last in work)
+    for cube, grain, first, last in work:
+        summary.differences += _differences(using, cube, grain, first, last)
+        summary.buckets += _count(grain, first, last)
+        on_stretch(summary.buckets, total)
     return summary
 
 

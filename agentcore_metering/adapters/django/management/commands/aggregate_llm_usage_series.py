@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from agentcore_metering.adapters.django.management.output import OperatorCommand
+from agentcore_metering.adapters.django.management.output import OperatorCommand, facts
 from agentcore_metering.adapters.django.models import LLMUsageSeries
 from agentcore_metering.adapters.django.tasks.aggregate import aggregate
 
@@ -14,7 +14,11 @@ from agentcore_metering.adapters.django.tasks.aggregate import aggregate
 class Command(OperatorCommand):
     """Sum up closed buckets."""
 
-    help = "Sum up the buckets that have closed or changed. Hours, days and months are summed up together."
+    help = (
+        "Sum up the buckets that have closed or changed, as metering_rollup does, under the name and with the options of existing "
+        "crontabs. Hours, days and months are summed up together."
+    )
+    statuses = {0: "it is done, or another process is at it", 2: "wrong options, or the database cannot be used"}
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
@@ -28,4 +32,4 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Aggregate, and say how many buckets."""
         result = aggregate(options["granularity"], options["start"], options["end"])
-        self.print_result(result, [f"{name}: {value}" for name, value in result.items()], options)
+        self.print_result(result, facts(result), options)

@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.management.options import add_selection, selection_of
-from agentcore_metering.adapters.django.persistence.repricing import audit
+from agentcore_metering.adapters.django.management.output import FOUND, OperatorCommand
+from agentcore_metering.adapters.django.persistence.repricing import AuditSummary, audit
 
 
-class Command(BaseCommand):
-    """Compute each cost again from the usage and the prices in its row; exit with 1 where one differs."""
+class Command(OperatorCommand):
+    """Compute each cost again from the usage and the prices in its row."""
 
-    help = "Compute every stored cost again from its row alone, and exit with 1 where one differs."
+    help = "Prove every stored cost: compute it again from its row alone, and name the rows where it differs. Nothing is changed."
+    statuses = {
+        0: "every cost follows from its row",
+        1: "one differs, or with --strict has no prices to compute it from",
+        2: "wrong options, or the database cannot be used",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
+        super().add_arguments(parser)
         add_selection(parser, is_from_required=False)
         parser.add_argument(
-            "--strict", action="store_true", help="exit with 1 also where an older row has no prices to compute from"
+            "--strict", action="store_true", help="also fail where an older row has no prices to compute from"
         )
-        parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print what was found."""
-        summary = audit(selection_of(options), metering_settings.DATABASE_ALIAS)
-        differences = [
+        using, selection = metering_settings.DATABASE_ALIAS, selection_of(options)
+        with self.progress("rows", options, lambda: selection.count(using)) as progress:
+            summary = audit(selection, using, lambda done: progress.update(sum(done.counts.values())))
+        document = _document(summary)
+        lines = [", ".join(f"{count} {outcome}" for outcome, count in document["rows"].items()) or "no rows"]
+        lines += [
+            f"{each['id']}: stored {each['stored']}, computed {each['computed']}" for each in document["differences"]
+        ]
+        self.print_result(document, lines, options)
+        different, unproved = summary.counts["different"], summary.counts["without_prices"] if options["strict"] else 0
+        self.end(
+            FOUND if different or unproved else 0,
+            f"{different} costs differ from what their rows say, {unproved} have no prices to compute them from",
+        )
+
+
+def _document(summary: AuditSummary) -> dict[str, Any]:
+    return {
+        "rows": dict(sorted(summary.counts.items())),
+        "differences": [
             {"id": row_id, "stored": f"{stored:.12f}", "computed": None if computed is None else f"{computed:.12f}"}
             for row_id, stored, computed in summary.differences
-        ]
-        counts = dict(sorted(summary.counts.items()))
-        if options["json"]:
-            self.stdout.write(json.dumps({"rows": counts, "differences": differences}, indent=2))
-        else:
-            self.stdout.write(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no rows")
-            for difference in differences:
-                self.stdout.write(
-                    f"{difference['id']}: stored {difference['stored']}, computed {difference['computed']}"
-                )
-        if summary.counts["different"] or (options["strict"] and summary.counts["without_prices"]):
-            sys.exit(1)
+        ],
+    }

@@ -7,12 +7,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.management.output import OperatorCommand, seconds
+from agentcore_metering.adapters.django.management.output import OperatorCommand, facts, seconds
 from agentcore_metering.adapters.django.persistence.journal import DjangoRowStore
 from agentcore_metering.adapters.django.persistence.modes import spool_directory
 from agentcore_metering.adapters.django.runtime import flush_if_begun
 from agentcore_metering.delivery.directory import fault_of
-from agentcore_metering.delivery.survey import SpoolSurvey
+from agentcore_metering.delivery.survey import survey
 from agentcore_metering.delivery.sweep import SweepOutcome, SweepReport, sweep
 
 TIMEOUT_S = 20.0
@@ -23,9 +23,13 @@ class Command(OperatorCommand):
 
     help = (
         "Bring all usage records in the spool of this machine into the database: those of dead processes, and those of living "
-        "ones that do not deliver (as in uWSGI without threads). Exit status: 0 nothing is left of what was there, 1 something "
-        "is, 2 the database is away. Nothing is lost in any case; run it again."
+        "ones that do not deliver (as in uWSGI without threads). Nothing is lost in any case; run it again."
     )
+    statuses = {
+        0: "nothing is left of what was there",
+        1: "something is left, or the spool cannot be read",
+        2: "wrong options, or the database is away",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
@@ -43,17 +47,16 @@ class Command(OperatorCommand):
         flush_if_begun(options["timeout"])
         directory = spool_directory()
 
-        def tell(left: SpoolSurvey) -> None:
-            self.progress(f"{left.records} records, {left.orphaned_segments} segments of dead processes left", options)
-
+        store = DjangoRowStore(metering_settings.DATABASE_ALIAS)
         try:
-            report = sweep(
-                directory, DjangoRowStore(metering_settings.DATABASE_ALIAS), options["timeout"], on_pass=tell
-            )
+            with self.progress("records", options, lambda: survey(directory).records) as progress:
+                report = sweep(
+                    directory, store, options["timeout"], on_pass=lambda left: progress.update_left(left.records)
+                )
         except OSError as exc:
             raise CommandError(f"{directory} cannot be read: {exc}", returncode=SweepOutcome.LEFT) from exc
         document = _document(report)
-        self.print_result(document, [f"{name}: {value}" for name, value in document.items()], options)
+        self.print_result(document, facts(document), options)
         self.end(report.outcome, _reason(report))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -17,14 +16,14 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError, CommandParser
 
 from agentcore_metering.adapters.django.exports import FORMATS, Export, begin_export
-from agentcore_metering.adapters.django.management.options import moment
-from agentcore_metering.adapters.django.management.output import OperatorCommand
+from agentcore_metering.adapters.django.management.options import add_period
+from agentcore_metering.adapters.django.management.output import COULD_NOT, OperatorCommand, facts
 from agentcore_metering.adapters.django.stats import UsageFilter, parse_usage_filter
 from agentcore_metering.adapters.django.stats.buckets import Period
+from agentcore_metering.adapters.django.stats.usage_query import select_usage
 from agentcore_metering.core.errors import InvalidField
 
 STDOUT = "-"
-PROGRESS_INTERVAL_S = 1.0
 
 
 class Command(OperatorCommand):
@@ -32,15 +31,18 @@ class Command(OperatorCommand):
 
     help = (
         "Export usage rows, oldest first, as csv, jsonl or focus (FinOps FOCUS 1.1). The file is written beside its name and takes "
-        "it when it is complete. Progress goes to stderr, the result to stdout; with --output - the rows go to stdout."
+        "it when it is complete; with --output - the rows go to stdout."
     )
+    statuses = {
+        0: "the file is complete",
+        2: "wrong options, the file cannot be written, or the database cannot be used",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
         super().add_arguments(parser)
         parser.add_argument("--format", choices=tuple(FORMATS), default="csv", help="default: %(default)s")
-        parser.add_argument("--from", dest="start", type=moment, help="first moment, ISO 8601")
-        parser.add_argument("--to", dest="end", type=moment, help="first moment after the last")
+        add_period(parser)
         parser.add_argument("--output", required=True, metavar="FILE", help="the file, or - for stdout")
         parser.add_argument(
             "--filter",
@@ -55,18 +57,18 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Export, and say what came of it."""
-        file_format = FORMATS[options["format"]]
-        export = begin_export(_filters(options), file_format, has_bom=options["bom"] and file_format.is_csv)
+        file_format, filters = FORMATS[options["format"]], _filters(options)
+        export = begin_export(filters, file_format, has_bom=options["bom"] and file_format.is_csv)
         began_s = time.monotonic()
         if options["output"] == STDOUT:
-            self._copy(export, sys.stdout.buffer, options)
+            self._copy(export, sys.stdout.buffer, filters, options)
             return
         path = Path(options["output"])
         try:
             with _replacing(path) as out:
-                self._copy(export, out, options)
+                self._copy(export, out, filters, options)
         except OSError as exc:
-            raise CommandError(f"{path} cannot be written: {exc}") from exc
+            raise CommandError(f"{path} cannot be written: {exc}", returncode=COULD_NOT) from exc
         document = {
             "output": str(path),
             "format": file_format.name,
@@ -74,36 +76,24 @@ class Command(OperatorCommand):
             "size_bytes": export.size_bytes,
             "seconds": round(time.monotonic() - began_s, 3),
         }
-        self.print_result(document, [f"{name}: {value}" for name, value in document.items()], options)
+        self.print_result(document, facts(document), options)
 
-    def _copy(self, export: Export, out: BinaryIO, options: dict[str, Any]) -> None:
-        began_s = told_s = time.monotonic()
-        for chunk in export:
-            out.write(chunk)
-            now_s = time.monotonic()
-            if now_s - told_s >= PROGRESS_INTERVAL_S:
-                told_s = now_s
-                self._tell(export, now_s - began_s, options)
-        out.flush()
-        self._tell(export, time.monotonic() - began_s, options)
-
-    def _tell(self, export: Export, elapsed_s: float, options: dict[str, Any]) -> None:
-        per_s = export.rows / elapsed_s if elapsed_s else 0.0
-        if options["json"]:
-            state = {"rows": export.rows, "size_bytes": export.size_bytes, "rows_per_second": round(per_s)}
-            self.progress(json.dumps(state), options)
-        else:
-            self.progress(f"{export.rows:,} rows, {export.size_bytes / 2**20:,.1f} MiB, {per_s:,.0f} rows/s", options)
+    def _copy(self, export: Export, out: BinaryIO, filters: UsageFilter, options: dict[str, Any]) -> None:
+        with self.progress("rows", options, lambda: select_usage(filters).count()) as progress:
+            for chunk in export:
+                out.write(chunk)
+                progress.update(export.rows)
+            out.flush()
 
 
 def _filters(options: dict[str, Any]) -> UsageFilter:
     pairs = [text.partition("=") for text in options["filter"]]
     if halves := [name for name, sign, _value in pairs if not sign]:
-        raise CommandError(f"--filter {halves[0]!r} has no value; write NAME=VALUE")
+        raise CommandError(f"--filter {halves[0]!r} has no value; write NAME=VALUE", returncode=COULD_NOT)
     try:
         filters = parse_usage_filter({name.strip(): value for name, _sign, value in pairs}, is_strict=True)
     except InvalidField as exc:
-        raise CommandError(f"--filter {exc.field}: {exc}") from exc
+        raise CommandError(f"--filter {exc.field}: {exc}", returncode=COULD_NOT) from exc
     start, end = _later(filters.period.start, options["start"]), _earlier(filters.period.end, options["end"])
     return replace(filters, period=Period(start, end))
 

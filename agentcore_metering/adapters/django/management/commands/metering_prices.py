@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.price_list import Quote, quotes
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.management.options import moment
+from agentcore_metering.adapters.django.management.output import OperatorCommand
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.providers import PROVIDERS
@@ -24,17 +24,18 @@ Model = tuple[str, str, str | None]
 """Provider, model as asked for, model as served."""
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     """Print the price of each class of tokens, and of other units, for a model or for all that were called lately."""
 
-    help = "Print what calls would be charged and why: each class of tokens, its source, version and tiers."
+    help = "Print what calls would be charged and why: each class of tokens, its source, version and tiers. Nothing is changed."
+    statuses = {0: "the prices are printed, or that there is none", 2: "wrong options, or the database cannot be used"}
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
+        super().add_arguments(parser)
         parser.add_argument("--model", help="a model's name; without it, every model called in the last 30 days")
         parser.add_argument("--provider", help="a provider's id; without it, every provider that prices the model")
-        parser.add_argument("--at", type=moment, default=None, help="the moment, ISO 8601 (default: now)")
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        parser.add_argument("--at", type=moment, metavar="TIME", help="the moment, ISO 8601 (default: now)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the prices."""
@@ -48,11 +49,7 @@ class Command(BaseCommand):
         ]
         if options["model"] and not options["provider"]:
             found = [quote for quote in found if quote.price is not None] or found[:1]
-        if options["json"]:
-            self.stdout.write(json.dumps([quote.as_json() for quote in found], indent=2))
-        else:
-            for line in _lines(found):
-                self.stdout.write(line)
+        self.print_result([quote.as_json() for quote in found], _lines(found), options)
 
 
 def _models(provider: str | None, model: str | None) -> Iterable[Model]:

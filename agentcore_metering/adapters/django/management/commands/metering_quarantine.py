@@ -7,14 +7,13 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.management.output import OperatorCommand, table
+from agentcore_metering.adapters.django.management.output import COULD_NOT, FOUND, OperatorCommand, facts, table
 from agentcore_metering.adapters.django.persistence.journal import DjangoRowStore
 from agentcore_metering.adapters.django.persistence.modes import spool_directory
 from agentcore_metering.delivery.quarantine import QuarantinedRecord, read_quarantine
 from agentcore_metering.delivery.replay import replay_quarantine
 from agentcore_metering.delivery.store import StoreUnavailable
 
-KEPT, DATABASE_AWAY = 1, 2
 ERROR_CHARACTERS = 80
 
 
@@ -23,9 +22,13 @@ class Command(OperatorCommand):
 
     help = (
         "list: show the usage records that the database refused even after a repair. replay: give them to it again, once the cause "
-        "was mended; what is refused again stays. A replay may be stopped and repeated: no record is lost and none gets two rows. "
-        "Exit status of replay: 0 none is left, 1 some were refused again or cannot be read, 2 the database is away."
+        "was mended; what is refused again stays. A replay may be stopped and repeated: no record is lost and none gets two rows."
     )
+    statuses = {
+        0: "the list is printed; no record is left",
+        1: "some were refused again or cannot be read",
+        2: "wrong options, or the database is away",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
@@ -54,13 +57,13 @@ class Command(OperatorCommand):
         try:
             report = replay_quarantine(spool_directory(), DjangoRowStore(metering_settings.DATABASE_ALIAS))
         except StoreUnavailable as exc:
-            raise CommandError(f"All records are still in quarantine: {exc}", returncode=DATABASE_AWAY) from exc
+            raise CommandError(f"All records are still in quarantine: {exc}", returncode=COULD_NOT) from exc
         except OSError as exc:
-            raise CommandError(f"All records are still in quarantine: {exc}", returncode=KEPT) from exc
+            raise CommandError(f"All records are still in quarantine: {exc}", returncode=FOUND) from exc
         document = {"stored": report.stored, "kept": report.kept, "unreadable": report.unreadable}
-        self.print_result(document, [f"{name}: {value}" for name, value in document.items()], options)
+        self.print_result(document, facts(document), options)
         left = report.kept + report.unreadable
-        self.end(KEPT if left else 0, f"{left} records are still in quarantine: metering_quarantine list says why")
+        self.end(FOUND if left else 0, f"{left} records are still in quarantine: metering_quarantine list says why")
 
 
 def _document(item: QuarantinedRecord) -> dict[str, Any]:

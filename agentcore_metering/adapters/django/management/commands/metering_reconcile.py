@@ -12,8 +12,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.management.options import moment
-from agentcore_metering.adapters.django.management.output import OperatorCommand, table
+from agentcore_metering.adapters.django.management.options import add_period, positive
+from agentcore_metering.adapters.django.management.output import COULD_NOT, FOUND, OperatorCommand, table
 from agentcore_metering.adapters.django.reconcile import (
     Hours,
     MetricsEngine,
@@ -22,27 +22,37 @@ from agentcore_metering.adapters.django.reconcile import (
     reconcile,
 )
 
-DIFFER, UNAVAILABLE = 1, 2
-
 
 class Command(OperatorCommand):
     """Compare hours that are over, by model and currency, and name the likely cause of a difference."""
 
     help = (
-        "Compare the rows of whole hours with the counters in Prometheus, by model and currency, and with the rollups. Exit status: 0 "
-        "they agree within the tolerance (rollups exactly), 1 they differ, 2 Prometheus cannot be asked. Nothing is changed."
+        "Say whether the rows of whole hours and the counters in Prometheus tell the same, by model and currency, and the rollups "
+        "too; name the likely cause of a difference. Nothing is changed."
     )
+    statuses = {
+        0: "they agree within the tolerance, the rollups exactly",
+        1: "they differ",
+        2: "wrong options, or Prometheus or the database cannot be asked",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--hours", type=_count, default=24, help="the last so many hours that are over (default 24)"
+            "--hours",
+            type=positive,
+            default=24,
+            metavar="N",
+            help="the last so many hours that are over (default: %(default)s), without --from and --to",
         )
-        parser.add_argument("--from", dest="start", type=moment, help="first hour instead, ISO 8601; with --to")
-        parser.add_argument("--to", dest="end", type=moment, help="first hour after the last")
+        add_period(parser)
         parser.add_argument(
-            "--tolerance", type=_part, default=Decimal("0.01"), help="part that may differ (default 0.01: 1 %%)"
+            "--tolerance",
+            type=_part,
+            default=Decimal("0.01"),
+            metavar="PART",
+            help="part that may differ (default: %(default)s, which is 1 %%)",
         )
         parser.add_argument("--service", help="service.name of the processes; all, where it is left out")
         parser.add_argument("--url", help="Prometheus' address; AGENTCORE_METERING_PROMETHEUS_URL where it is left out")
@@ -51,13 +61,17 @@ class Command(OperatorCommand):
         """Compare and tell."""
         url = options["url"] or metering_settings.PROMETHEUS_URL
         if url is None:
-            raise CommandError("Name Prometheus' address by --url or AGENTCORE_METERING_PROMETHEUS_URL.", returncode=2)
+            raise CommandError(
+                "Name Prometheus' address by --url or AGENTCORE_METERING_PROMETHEUS_URL.", returncode=COULD_NOT
+            )
+        hours, engine = _hours(options), MetricsEngine(url)
         try:
-            found = reconcile(MetricsEngine(url), _hours(options), options["service"], options["tolerance"])
+            with self.progress("buckets", options) as progress:
+                found = reconcile(engine, hours, options["service"], options["tolerance"], progress.update)
         except MetricsUnavailable as error:
-            raise CommandError(str(error), returncode=UNAVAILABLE) from error
+            raise CommandError(str(error), returncode=COULD_NOT) from error
         self.print_result(found.as_document(), _lines(found), options)
-        self.end(0 if found.agrees else DIFFER, _verdict(found))
+        self.end(0 if found.agrees else FOUND, _verdict(found))
 
 
 def _verdict(found: Reconciliation) -> str:
@@ -69,23 +83,17 @@ def _verdict(found: Reconciliation) -> str:
 def _hours(options: dict[str, Any]) -> Hours:
     start, end = options["start"], options["end"]
     if (start is None) != (end is None):
-        raise CommandError("--from and --to belong together.", returncode=2)
+        raise CommandError("--from and --to belong together.", returncode=COULD_NOT)
     if start is None:
         return Hours.last(options["hours"], timezone.now())
     hours = Hours(_whole_hour(start), _whole_hour(end))
     if hours.start >= hours.end:
-        raise CommandError("--to must be at least an hour after --from.", returncode=2)
+        raise CommandError("--to must be at least an hour after --from.", returncode=COULD_NOT)
     return hours
 
 
 def _whole_hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
 
 
 def _part(text: str) -> Decimal:

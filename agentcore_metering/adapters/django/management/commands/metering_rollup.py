@@ -8,30 +8,31 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.management.options import moment
-from agentcore_metering.adapters.django.management.output import OperatorCommand
+from agentcore_metering.adapters.django.management.options import add_dry_run, add_period
+from agentcore_metering.adapters.django.management.output import COULD_NOT, FOUND, OperatorCommand
 from agentcore_metering.adapters.django.rollups.refresh import RefreshSummary, preview, rebuild, refresh
 from agentcore_metering.adapters.django.rollups.verify import VerifySummary, verify
-
-DIFFERENT = 1
-BUSY = 2
 
 
 class Command(OperatorCommand):
     """Bring the rollups up to date, or verify them."""
 
     help = (
-        "Sum up the hours that have closed, and those whose rows have changed since. Figures are right without it, and slower. "
-        "Exit status: 0, 1 where --verify finds a difference, 2 where another process is at it."
+        "Sum up the hours that have closed, and those whose rows have changed since; or prove the sums, or make them anew. Figures "
+        "are right without it, and slower."
     )
+    statuses = {
+        0: "it is done; with --verify, every sum is that of its rows",
+        1: "--verify found a difference",
+        2: "wrong options, another process is at it, or the database cannot be used or has no rollups",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
         super().add_arguments(parser)
-        parser.add_argument("--from", dest="start", type=moment, help="first moment, ISO 8601 (default: the beginning)")
-        parser.add_argument("--to", dest="end", type=moment, help="first moment after the last (default: now)")
+        add_period(parser)
         mode = parser.add_mutually_exclusive_group()
-        mode.add_argument("--dry-run", action="store_true", help="change nothing, only say what there is to do")
+        add_dry_run(mode)
         mode.add_argument("--verify", action="store_true", help="change nothing, compare every bucket with its rows")
         mode.add_argument(
             "--rebuild",
@@ -44,16 +45,33 @@ class Command(OperatorCommand):
         using = metering_settings.DATABASE_ALIAS
         stretch = {"start": options["start"], "end": options["end"]}
         if options["verify"]:
-            self._tell_differences(verify(using, **stretch), options)
-            return
-        if options["rebuild"]:
-            rebuild(using, **stretch)
-        summary = preview(using, **stretch) if options["dry_run"] else refresh(using, **stretch)
-        self._tell(summary, options)
+            with self.progress("buckets", options) as progress:
+                found = verify(using, **stretch, on_stretch=progress.update)
+            self._tell_differences(found, options)
+        elif options["dry_run"]:
+            self._tell(preview(using, **stretch), options)
+        else:
+            if options["rebuild"]:
+                rebuild(using, **stretch)
+            self._tell(self._refresh(using, options), options)
+
+    def _refresh(self, using: str, options: dict[str, Any]) -> RefreshSummary:
+        start, end = options["start"], options["end"]
+        with self.progress("hours", options) as progress:
+
+            def tell(summary: RefreshSummary) -> None:
+                if progress.is_shown:
+                    # What is left is asked for anew: hours that are covered are marked, and then summed up.
+                    left, done = preview(using, start=start, end=end), summary.covered_hours + summary.refreshed_hours
+                    progress.update(done, done + left.covered_hours + left.remaining_hours)
+
+            return refresh(using, start=start, end=end, on_step=tell)
 
     def _tell(self, summary: RefreshSummary, options: dict[str, Any]) -> None:
         if not summary.is_supported:
-            raise CommandError("Rollups are made on PostgreSQL and SQLite; figures come from the rows here.")
+            raise CommandError(
+                "Rollups are made on PostgreSQL and SQLite; figures come from the rows here.", returncode=COULD_NOT
+            )
         document = {key: value for key, value in asdict(summary).items() if key != "is_supported"}
         lines = [
             f"covered    {summary.covered_hours} hours",
@@ -61,7 +79,7 @@ class Command(OperatorCommand):
             f"left       {summary.remaining_hours} hours",
         ]
         self.print_result({"dry_run": options["dry_run"], **document}, lines, options)
-        self.end(BUSY if summary.is_busy else 0, "Another process refreshes the rollups.")
+        self.end(COULD_NOT if summary.is_busy else 0, "Another process refreshes the rollups.")
 
     def _tell_differences(self, summary: VerifySummary, options: dict[str, Any]) -> None:
         named = [
@@ -72,6 +90,6 @@ class Command(OperatorCommand):
         lines.append(f"{summary.buckets} buckets compared, {len(named)} differ")
         self.print_result({"buckets": summary.buckets, "differences": named}, lines, options)
         self.end(
-            DIFFERENT if named else 0,
+            FOUND if named else 0,
             f"{len(named)} buckets differ from their rows; metering_rollup --rebuild makes them anew.",
         )

@@ -16,13 +16,12 @@ from agentcore_metering.adapters.django.config.sealing import (
     TO_ENCRYPT,
     TO_ROTATE,
     Finding,
-    SealingReport,
     SecretState,
     inspect_secrets,
     seal_rows,
 )
-from agentcore_metering.adapters.django.management.options import positive
-from agentcore_metering.adapters.django.management.output import OperatorCommand, table
+from agentcore_metering.adapters.django.management.options import add_batch_size, add_dry_run
+from agentcore_metering.adapters.django.management.output import COULD_NOT, FOUND, OperatorCommand, table
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.secretbox import current_key_id, key_ids_at_hand
 
@@ -35,9 +34,14 @@ class Command(OperatorCommand):
 
     help = (
         "Secrets of stored configurations. encrypt: seal those that are stored in clear. rotate: seal anew what is not under the "
-        "newest key. check: whether every secret opens. generate-key: a new key. Exit status: 0 all is well, 1 rows are left that "
-        "cannot be opened, or for check are in clear. Stopped in the middle, encrypt and rotate go on where they ended."
+        "newest key. check: whether every secret opens. generate-key: a new key. Stopped in the middle, encrypt and rotate go on where "
+        "they ended."
     )
+    statuses = {
+        0: "every secret opens, and for check none is in clear",
+        1: "rows are left that cannot be opened, or for check are in clear",
+        2: "wrong options, a key that is none, or the database cannot be used",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
@@ -51,14 +55,9 @@ class Command(OperatorCommand):
             action = actions.add_parser(name, help=text, description=text)
             super().add_arguments(action)
             if name in SEALING:
-                action.add_argument("--dry-run", action="store_true", help="count the rows and change nothing")
+                add_dry_run(action)
             if name != "generate-key":
-                action.add_argument(
-                    "--batch-size",
-                    type=positive,
-                    default=BATCH_SIZE,
-                    help="rows in one transaction (default: %(default)s)",
-                )
+                add_batch_size(action, BATCH_SIZE)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the sub-command says."""
@@ -69,26 +68,24 @@ class Command(OperatorCommand):
         try:
             current_key_id()
         except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=1) from None
+            raise CommandError(str(error), returncode=COULD_NOT) from None
         if options["action"] == "check":
             self._check(options)
         else:
             self._seal(options)
 
     def _seal(self, options: dict[str, Any]) -> None:
-        def tell(report: SealingReport) -> None:
-            self.progress(f"{report.seen} rows looked at, {report.sealed} {done}", options)
-
         is_dry_run = options["dry_run"]
         done = "to be sealed" if is_dry_run else "sealed"
-        report = seal_rows(
-            LLMConfig,
-            metering_settings.DATABASE_ALIAS,
-            SEALING[options["action"]],
-            batch_size=options["batch_size"],
-            is_dry_run=is_dry_run,
-            tell=tell,
-        )
+        with self.progress("rows", options, _count) as progress:
+            report = seal_rows(
+                LLMConfig,
+                metering_settings.DATABASE_ALIAS,
+                SEALING[options["action"]],
+                batch_size=options["batch_size"],
+                is_dry_run=is_dry_run,
+                tell=lambda report: progress.update(report.seen),
+            )
         document = {
             "rows": report.seen,
             "sealed": report.sealed,
@@ -98,21 +95,25 @@ class Command(OperatorCommand):
         }
         told = f"{report.sealed} of {report.seen} rows {done} under the key {current_key_id()}"
         self.print_result(document, [told, *_unreadable_lines(report.unreadable)], options)
-        self.end(bool(report.unreadable), f"{len(report.unreadable)} rows cannot be opened and stay as they are")
+        self.end(
+            FOUND if report.unreadable else 0, f"{len(report.unreadable)} rows cannot be opened and stay as they are"
+        )
 
     def _check(self, options: dict[str, Any]) -> None:
         states: Counter[str] = Counter()
         keys: Counter[str] = Counter()
         unreadable: list[Finding] = []
         plain: list[str] = []
-        for found in inspect_secrets(LLMConfig, metering_settings.DATABASE_ALIAS, options["batch_size"]):
-            states[found.state] += 1
-            if found.key_id is not None:
-                keys[found.key_id] += 1
-            if found.state is SecretState.UNREADABLE:
-                unreadable.append(found)
-            if found.state is SecretState.PLAIN:
-                plain.append(found.uuid)
+        with self.progress("rows", options, _count) as progress:
+            for found in inspect_secrets(LLMConfig, metering_settings.DATABASE_ALIAS, options["batch_size"]):
+                states[found.state] += 1
+                progress.update(states.total())
+                if found.key_id is not None:
+                    keys[found.key_id] += 1
+                if found.state is SecretState.UNREADABLE:
+                    unreadable.append(found)
+                if found.state is SecretState.PLAIN:
+                    plain.append(found.uuid)
         document = {
             "rows": states.total(),
             "states": {state.value: states[state] for state in SecretState},
@@ -122,7 +123,11 @@ class Command(OperatorCommand):
             "unreadable": [_item(found) for found in unreadable],
         }
         self.print_result(document, _check_lines(document, unreadable, plain), options)
-        self.end(bool(unreadable or plain), _verdict(len(unreadable), len(plain)))
+        self.end(FOUND if unreadable or plain else 0, _verdict(len(unreadable), len(plain)))
+
+
+def _count() -> int:
+    return LLMConfig.objects.using(metering_settings.DATABASE_ALIAS).count()
 
 
 def _item(found: Finding) -> dict[str, Any]:

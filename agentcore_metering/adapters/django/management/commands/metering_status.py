@@ -7,10 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from agentcore_metering.adapters.django.management.output import OperatorCommand, seconds, table
+from agentcore_metering.adapters.django.management.output import COULD_NOT, FOUND, OperatorCommand, seconds, table
 from agentcore_metering.adapters.django.persistence.status import MAX_AGE_S, Limits, SideChannelStatus, read_status
-
-DEGRADED, DATABASE_AWAY = 1, 2
 
 
 class Command(OperatorCommand):
@@ -18,8 +16,13 @@ class Command(OperatorCommand):
 
     help = (
         "Show the usage records that wait in the spool of this machine, by process, and whether the database can be reached. "
-        "Exit status: 0 all is well, 1 degraded, 2 the database is away. Nothing is changed."
+        "Nothing is changed."
     )
+    statuses = {
+        0: "all is well",
+        1: "degraded: the reason is told",
+        2: "wrong options, or the database is away",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
@@ -38,7 +41,7 @@ class Command(OperatorCommand):
         status = read_status(Limits(options["max_age"], options["max_backlog"]))
         self.print_result(status.as_document(), _lines(status), options)
         reason = "; ".join(problem.detail for problem in status.problems)
-        self.end((0 if status.is_ok else DEGRADED) if status.is_database_reachable else DATABASE_AWAY, reason)
+        self.end((0 if status.is_ok else FOUND) if status.is_database_reachable else COULD_NOT, reason)
 
 
 def _lines(status: SideChannelStatus) -> Iterator[str]:
