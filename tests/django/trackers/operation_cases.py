@@ -14,6 +14,7 @@ from agentcore_metering.adapters.django import LLMTracker
 from agentcore_metering.adapters.django.models import LLMConfig
 from example.stub_provider import StubProvider
 from tests.django.builders import make_stub_config
+from tests.litellm_clients import close_clients
 
 SOUND = ("hello.wav", b"x" * 2500)
 
@@ -143,9 +144,7 @@ def run(case: Callable[[], Any]) -> Any:
         try:
             return await case()
         finally:
-            import litellm
-
-            await litellm.close_litellm_async_clients()
+            await close_clients()
             # The transports end in the loop's next turn.
             await asyncio.sleep(0)
 

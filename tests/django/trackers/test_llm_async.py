@@ -15,6 +15,7 @@ from agentcore_metering.telemetry import semconv
 from example.stub_provider import StubProvider, directive
 from tests.django.builders import make_stub_config
 from tests.django.trackers.test_llm import PROVIDERS, assert_three_traces_agree, wait_for
+from tests.litellm_clients import close_clients
 from tests.telemetry.recording import RecordedTelemetry
 
 # As a host's asynchronous view: Django's own handler drives the loop, the ORM runs in the thread that it came from.
@@ -27,9 +28,7 @@ def run(case: Callable[[], Any]) -> Any:
             return await case()
         finally:
             # LiteLLM keeps a client for every loop and leaves its connections open when the loop ends.
-            import litellm
-
-            await litellm.close_litellm_async_clients()
+            await close_clients()
 
     return async_to_sync(main)()
 

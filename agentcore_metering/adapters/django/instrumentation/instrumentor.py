@@ -21,7 +21,7 @@ class LiteLLMMeteringInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # th
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """The releases of LiteLLM that this is for."""
-        return ("litellm >= 1.83",)
+        return ("litellm >= 1.83.14",)
 
     def _instrument(self, **kwargs: Any) -> None:
         names = ("tracer_provider", "meter_provider", "logger_provider")
