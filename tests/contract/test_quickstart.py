@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,27 @@ def run(directory: Path, *command: str) -> str:
 
 def blocks_after(heading: str, text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text[text.index(heading) :], re.DOTALL)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_install_of_the_readme_works_in_a_new_project(tmp_path: Path, page: str) -> None:
+    if not (ROOT / page).exists():
+        pytest.skip("the documents are not beside the tests here")
+    # Indented, because they stand in a list.
+    blocks = [
+        textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    ]
+    settings_block, urls_block = next(block for block in blocks if "# urls.py" in block).split("# urls.py")
+    run(tmp_path, sys.executable, "-m", "django", "startproject", "mysite")
+    project = tmp_path / "mysite"
+
+    for name, block in (("settings.py", settings_block), ("urls.py", urls_block)):
+        file = project / "mysite" / name
+        file.write_text(file.read_text() + "\n" + block)
+
+    run(project, sys.executable, "manage.py", "migrate", "--verbosity", "0")
+    assert "no issues" in run(project, sys.executable, "manage.py", "check")
 
 
 @pytest.mark.smoke
