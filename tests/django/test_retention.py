@@ -101,11 +101,12 @@ def test_command_deletes_and_says_so(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("days", [1, 10, 400])
 def test_preview_is_what_is_deleted_then(days: int) -> None:
-    make_rows(0.5, 1.5, 2.0, 11, 11.4, 399, 401)
+    # 1.2, 10.2 and 400.2 are past the limit on a day that is not over: rows go by whole days.
+    make_rows(0.5, 1.2, 1.6, 2.0, 10.2, 11, 399, 400.2, 401)
 
     foreseen = preview_retention(days, now=NOW)
 
-    assert len(left()) == 7
+    assert len(left()) == 9
     done = apply_retention(days, now=NOW)
     assert (foreseen.deleted_usage, foreseen.deleted_series, foreseen.cutoff) == (
         done.deleted_usage,
