@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from agentcore_metering.adapters.django.config.policy import change_policy
 from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
 from agentcore_metering.adapters.django.retention import apply_retention, preview_retention
+from agentcore_metering.adapters.django.rollups.refresh import refresh
 from tests.django.factories import make_usage
 
 pytestmark = pytest.mark.django_db
@@ -99,10 +101,14 @@ def test_command_deletes_and_says_so(capsys: pytest.CaptureFixture[str]) -> None
     assert left() == []
 
 
+@pytest.mark.parametrize("is_summed_up", [False, True], ids=["no-sums", "sums"])
 @pytest.mark.parametrize("days", [1, 10, 400])
-def test_preview_is_what_is_deleted_then(days: int) -> None:
-    # 1.2, 10.2 and 400.2 are past the limit on a day that is not over: rows go by whole days.
+def test_preview_is_what_is_deleted_then(days: int, is_summed_up: bool) -> None:
+    # 1.2, 10.2 and 400.2 are past the limit on a day that is not over: rows that are summed up go by whole days.
     make_rows(0.5, 1.2, 1.6, 2.0, 10.2, 11, 399, 400.2, 401)
+
+    if is_summed_up:
+        refresh(connection.alias, now=NOW)
 
     foreseen = preview_retention(days, now=NOW)
 
