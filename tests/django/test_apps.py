@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.core.checks.registry import registry
 
 BEFORE_SETUP = """
 import sys
@@ -49,3 +51,13 @@ def test_unknown_name_of_the_front_door_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'LLMTrucker'"):
         front_door.LLMTrucker  # noqa: B018
+
+
+def test_every_system_check_is_registered_once() -> None:
+    names = ("checks", "deployment_checks", "secret_checks", "telemetry_checks")
+    modules = [import_module(f"agentcore_metering.adapters.django.{name}") for name in names]
+    written = sorted(name for module in modules for name in module.__all__ if name.startswith("check_"))
+
+    found = [getattr(check, "__name__", "") for check in registry.get_checks(include_deployment_checks=True)]
+
+    assert [sum(name == each for each in found) for name in written] == [1] * len(written)
