@@ -32,6 +32,7 @@ OLDER_NAMES = {("aggregate_llm_usage_series", "--start"), ("aggregate_llm_usage_
 """Of existing crontabs."""
 
 KNOWN = {
+    "--ahead": "months",
     "--at": "a moment",
     "--batch-size": "rows in one transaction",
     "--bom": "of CSV",
@@ -46,6 +47,7 @@ KNOWN = {
     "--max-age": "seconds",
     "--max-backlog": "records",
     "--model": "a model",
+    "--move-random-ids": "of an older release",
     "--output": "a file",
     "--provider": "a provider",
     "--reason": "kept in the trail",
@@ -56,6 +58,7 @@ KNOWN = {
     "--timeout": "seconds",
     "--to": "first moment after the last",
     "--tolerance": "a part",
+    "--undo": "the way back",
     "--url": "an address",
     "--verify": "compare",
 }

@@ -9,8 +9,8 @@ from django.db import connections
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.management.options import positive
-from agentcore_metering.adapters.django.management.output import OperatorCommand, table
+from agentcore_metering.adapters.django.management.options import add_dry_run, positive
+from agentcore_metering.adapters.django.management.output import COULD_NOT, FOUND, OperatorCommand, table
 from agentcore_metering.adapters.django.partitions.ddl import Busy
 from agentcore_metering.adapters.django.partitions.division import (
     Change,
@@ -23,17 +23,19 @@ from agentcore_metering.adapters.django.partitions.layout import Partition, bloc
 from agentcore_metering.adapters.django.partitions.months import month_table, months_from, start_of_months
 from agentcore_metering.adapters.django.partitions.upkeep import MONTHS_AHEAD, keep_up, missing_months
 
-REFUSED = 1
-BUSY = 2
-
 
 class Command(OperatorCommand):
     """Divide the usage table, or undo it."""
 
     help = (
-        "PostgreSQL: divide the usage table into one table a month, which retention drops whole; run again, make the tables of the "
-        "months to come. Exit status: 0; 1 it cannot be done, with the reasons; 2 another process or an open transaction is in the way."
+        "Divide the usage table of PostgreSQL into one table a month, which retention drops whole; run again, make the tables of the "
+        "months to come."
     )
+    statuses = {
+        0: "the table lies as it was asked for",
+        1: "it cannot be divided: the reasons are told",
+        2: "wrong options, another process or an open transaction is in the way, or the database cannot be used",
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """See `help`."""
@@ -42,7 +44,8 @@ class Command(OperatorCommand):
             "--ahead",
             type=positive,
             default=MONTHS_AHEAD,
-            help="months to come that have a table (default %(default)s)",
+            metavar="N",
+            help="months to come that have a table (default: %(default)s)",
         )
         parser.add_argument(
             "--move-random-ids",
@@ -50,7 +53,7 @@ class Command(OperatorCommand):
             help="move however many rows have random ids, of an older release, while the table is locked",
         )
         mode = parser.add_mutually_exclusive_group()
-        mode.add_argument("--dry-run", action="store_true", help="change nothing, only say what there is to do")
+        add_dry_run(mode)
         mode.add_argument("--undo", action="store_true", help="make it one table again, by copying all rows")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -61,9 +64,9 @@ class Command(OperatorCommand):
         try:
             change, todo = self._change(using, options)
         except Busy as exc:
-            raise CommandError(f"Nothing was changed: {exc}. Run it again later.", returncode=BUSY) from exc
+            raise CommandError(f"Nothing was changed: {exc}. Run it again later.", returncode=COULD_NOT) from exc
         except RandomIds as exc:
-            raise CommandError(f"Nothing was changed: {exc}.", returncode=REFUSED) from exc
+            raise CommandError(f"Nothing was changed: {exc}.", returncode=FOUND) from exc
         self._tell(using, change, todo, options)
 
     def _change(self, using: str, options: dict[str, Any]) -> tuple[Change, list[str]]:
@@ -76,7 +79,7 @@ class Command(OperatorCommand):
                 return Change(), [month_table(month) for month in missing_months(partitions(using), now, ahead)]
             return Change(), keep_up(using, now, ahead)
         if reasons := blockers(using):
-            raise CommandError(f"The usage table cannot be divided: {'; '.join(reasons)}.", returncode=REFUSED)
+            raise CommandError(f"The usage table cannot be divided: {'; '.join(reasons)}.", returncode=FOUND)
         todo = [month_table(month) for month in months_from(start_of_months(now), ahead)]
         if options["dry_run"]:
             return Change(moved_rows=count_random_ids(using, now)), todo
