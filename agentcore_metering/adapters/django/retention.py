@@ -25,7 +25,7 @@ from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
 from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.partitions.ddl import Busy
 from agentcore_metering.adapters.django.partitions.layout import is_partitioned
-from agentcore_metering.adapters.django.partitions.upkeep import drop_old, outside_of_months
+from agentcore_metering.adapters.django.partitions.upkeep import drop_old, old_months, outside_of_months
 from agentcore_metering.adapters.django.rollups.grains import floor
 from agentcore_metering.adapters.django.rollups.keeping import drop_marks, has_sums, keep_sums
 
@@ -115,11 +115,26 @@ def preview_retention(retention_days: int | None = None, *, now: datetime | None
         return plan
     alias = metering_settings.DATABASE_ALIAS
     usage_cutoff = floor(Grain.DAY, plan.cutoff.astimezone(UTC)) if has_sums(alias) else plan.cutoff
+    dropped, by_batches = _months_to_drop(alias, usage_cutoff)
     return replace(
         plan,
-        deleted_usage=LLMUsage.objects.using(alias).filter(created_at__lt=usage_cutoff).count(),
+        dropped_tables=dropped,
+        deleted_usage=LLMUsage.objects.using(alias).filter(by_batches, created_at__lt=usage_cutoff).count(),
         deleted_series=LLMUsageSeries.objects.using(alias).filter(bucket__lt=plan.cutoff).count(),
     )
+
+
+def _months_to_drop(alias: str, cutoff: datetime) -> tuple[tuple[str, ...], models.Q]:
+    """The partitions that would be dropped, and which rows would go by batches."""
+    if not is_partitioned(alias):
+        return (), models.Q()
+    old = old_months(alias, cutoff)
+    by_batches = outside_of_months(alias)
+    for one in old:
+        if one.start is None:
+            # What was there before the table was divided lies in no month; here it goes with its table.
+            by_batches &= models.Q(id__gte=one.end)
+    return tuple(one.name for one in old), by_batches
 
 
 def _plan(retention_days: int | None, now: datetime | None) -> RetentionResult:

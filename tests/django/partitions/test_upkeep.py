@@ -15,7 +15,7 @@ from agentcore_metering.adapters.django.partitions.division import divide
 from agentcore_metering.adapters.django.partitions.layout import partitions
 from agentcore_metering.adapters.django.partitions.months import first_id
 from agentcore_metering.adapters.django.partitions.upkeep import drop_old, keep_up
-from agentcore_metering.adapters.django.retention import apply_retention
+from agentcore_metering.adapters.django.retention import RetentionResult, apply_retention, preview_retention
 from agentcore_metering.adapters.django.rollups.refresh import refresh
 from agentcore_metering.adapters.django.rollups.statements import rows_of
 from agentcore_metering.adapters.django.rollups.verify import verify
@@ -29,6 +29,15 @@ NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
 
 def names() -> list[str]:
     return [one.name.removeprefix("llm_tracker_usage_") for one in partitions("default")]
+
+
+def retained(days: int) -> RetentionResult:
+    """What retention did, which is what its dry run said before."""
+    refresh("default", now=NOW)
+    told = preview_retention(days, now=NOW)
+    result = apply_retention(days, now=NOW)
+    assert (told.dropped_tables, told.deleted_usage) == (result.dropped_tables, result.deleted_usage)
+    return result
 
 
 @pytest.fixture
@@ -115,7 +124,7 @@ def test_constraint_of_a_division_at_work_stays(division_at_work: None) -> None:
 
 
 def test_retention_drops_months_whole_and_figures_stay(half_a_year: list[Any]) -> None:
-    result = apply_retention(90, now=NOW)  # from 21 April on
+    result = retained(90)  # from 21 April on
 
     assert result.dropped_tables == tuple(
         f"llm_tracker_usage_{name}" for name in ("before_2026_02", "2026_02", "2026_03")
@@ -136,7 +145,7 @@ def test_retention_deletes_by_batches_what_lies_in_no_month(half_a_year: list[An
     before = figures()
     monthless = add(datetime(2026, 1, 5, tzinfo=UTC), id="f47ac10b-58cc-4372-a567-0e02b2c3d479")
 
-    apply_retention(175, now=NOW)  # from 26 January on
+    retained(175)  # from 26 January on
 
     assert LLMUsage.objects.filter(pk__in=[late.pk, monthless.pk]).count() == 0
     assert sum(row.totals.calls for row in figures()[0]) == sum(row.totals.calls for row in before[0]) + 1
@@ -147,7 +156,7 @@ def test_first_table_with_young_rows_loses_its_old_ones_by_batches() -> None:
     add(datetime(2026, 7, 19, tzinfo=UTC))
     divide("default", now=NOW, months=2)
 
-    result = apply_retention(90, now=NOW)
+    result = retained(90)
 
     assert (result.deleted_usage, result.dropped_tables) == (1, ())
 
@@ -157,20 +166,20 @@ def test_month_with_an_attempt_that_ended_later_stays(half_a_year: list[Any]) ->
     refresh("default", now=NOW)
     before = figures()
 
-    result = apply_retention(90, now=NOW)
+    result = retained(90)
 
     assert result.dropped_tables == ("llm_tracker_usage_before_2026_02", "llm_tracker_usage_2026_03")
     assert figures() == before
 
 
 def test_late_row_of_a_dropped_month_has_a_place_and_goes_with_the_next_run(half_a_year: list[Any]) -> None:
-    apply_retention(90, now=NOW)
+    retained(90)
 
     row = add(datetime(2026, 2, 20, tzinfo=UTC))
 
     assert table_of(row) == "llm_tracker_usage_other"
     assert figures() == half_a_year
-    assert apply_retention(90, now=NOW).deleted_usage == 1
+    assert retained(90).deleted_usage == 1
     assert figures() == half_a_year
 
 

@@ -22,7 +22,7 @@ from agentcore_metering.adapters.django.partitions.months import (
 from agentcore_metering.adapters.django.rollups import triggers
 from agentcore_metering.adapters.django.rollups.statements import rows_of
 
-__all__ = ["MONTHS_AHEAD", "drop_old", "keep_up", "missing_months", "outside_of_months"]
+__all__ = ["MONTHS_AHEAD", "drop_old", "keep_up", "missing_months", "old_months", "outside_of_months"]
 
 MONTHS_AHEAD = 3
 
@@ -86,19 +86,32 @@ def drop_old(using: str, cutoff: datetime) -> list[str]:
 
     Triggers see nothing of it, so what was summed up stays; whoever calls this has seen to it that all of it was.
     """
-    past = [one for one in partitions(using) if one.end is not None and one.end.int <= first_id(cutoff).int]
+    past = _past(using, cutoff)
     return [one.name for one in past if in_short_lock(using, lambda one=one: _drop(using, one, cutoff))]  # type: ignore[misc]
+
+
+def old_months(using: str, cutoff: datetime) -> list[Partition]:
+    """The tables that `drop_old` would drop now."""
+    return [one for one in _past(using, cutoff) if not _has_newer(using, one, cutoff)]
+
+
+def _past(using: str, cutoff: datetime) -> list[Partition]:
+    """The months that ended before `cutoff`."""
+    return [one for one in partitions(using) if one.end is not None and one.end.int <= first_id(cutoff).int]
+
+
+def _has_newer(using: str, partition: Partition, cutoff: datetime) -> bool:
+    """An attempt that began in this month may have ended in the next; by its end it is kept."""
+    return bool(rows_of(using, f"SELECT 1 FROM {partition.name} WHERE created_at >= %s LIMIT 1", [cutoff]))
 
 
 def _drop(using: str, partition: Partition, cutoff: datetime) -> bool:
     claim(using)
-    # An attempt that began in this month may have ended in the next; by its end it is kept.
-    newest = f"SELECT 1 FROM {partition.name} WHERE created_at >= %s LIMIT 1"
-    if rows_of(using, newest, [cutoff]):
+    if _has_newer(using, partition, cutoff):
         return False
     # The parent first, as queries do, or there would be deadlocks; and the look again, since a late row may have come.
     run(using, f"LOCK TABLE ONLY {TABLE} IN ACCESS EXCLUSIVE MODE")
-    if rows_of(using, newest, [cutoff]):
+    if _has_newer(using, partition, cutoff):
         return False
     run(using, f"DROP TABLE {partition.name}")
     return True
