@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import Q
 
 from agentcore_metering.adapters.django.partitions.ddl import ATTEMPTS, claim, in_short_lock, move, run
@@ -41,8 +42,10 @@ def keep_up(using: str, now: datetime, ahead: int = MONTHS_AHEAD, *, attempts: i
     """Make the tables of the months to come; the names of new ones. Also ends what a killed division has begun.
 
     A month of which more than `MAX_MOVED` rows lie in the table for others, because nobody made it in time, is left there.
-    Side effects: none where the usage table is not divided and was not being. Raises Busy.
+    Side effects: none where the usage table is not divided and was not being, as on any other database than PostgreSQL. Raises Busy.
     """
+    if connections[using].vendor != "postgresql":
+        return []
     made = partitions(using)
     todo = missing_months(made, now, ahead)
     if not todo and (made or not has_proof(using)):
