@@ -83,8 +83,10 @@ class PriceMap:
 
 def _for_operation(entry: Mapping[str, Any], operation: Operation) -> Mapping[str, Any]:
     """The entry with the prices that it has for decisions, where these are charged otherwise than a chat."""
+    if operation is not Operation.DECISIONS:
+        return entry
     own = {key.removesuffix(_OF_DECISIONS): value for key, value in entry.items() if key.endswith(_OF_DECISIONS)}
-    if operation is not Operation.DECISIONS or not own:
+    if not own:
         return entry
     return {**{key: value for key, value in entry.items() if not key.endswith(_OF_DECISIONS)}, **own}
 
