@@ -24,7 +24,7 @@ from example.stub_provider import StubProvider
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 END_S = 30.0
-CALLS = 30
+CALLS = 100
 AT_ONCE = 4
 
 
