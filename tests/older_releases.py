@@ -7,6 +7,7 @@ of ours.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -90,12 +91,12 @@ LIMITS = (
 )
 
 
-WARNINGS = (
+WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
     # Whichever test runs when they are collected would fail.
-    "ignore:Unclosed (client session|connector|connection):ResourceWarning",
-    "ignore:coroutine 'Logging\\.:RuntimeWarning",
+    ("Unclosed (client session|connector|connection)", ResourceWarning),
+    ("coroutine 'Logging\\.", RuntimeWarning),
     # By a thread of theirs while hypothesis draws.
-    "ignore:Do not use the .random. module inside strategies",
+    ("Do not use the .random. module inside strategies", Warning),
 )
 """What older LiteLLM leaves behind: clients that nobody closes, coroutines that nobody awaits."""
 
@@ -103,8 +104,10 @@ WARNINGS = (
 def pass_over_warnings(config: pytest.Config) -> None:
     """Let the warnings of older releases fail no test."""
     if any(limit.is_met() for limit in LIMITS):
-        for line in WARNINGS:
-            config.addinivalue_line("filterwarnings", line)
+        for message, category in WARNINGS:
+            config.addinivalue_line("filterwarnings", f"ignore:{message}:{category.__name__}")
+            # Those lines are read before each test. What is collected as the run ends meets the filters that hold now.
+            warnings.filterwarnings("ignore", message, category)
 
 
 def skip_what_is_too_old(items: Iterable[pytest.Item]) -> None:
