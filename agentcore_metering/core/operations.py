@@ -66,12 +66,12 @@ class OperationSpec:
     def facts(self, answer: Any, arguments: Arguments) -> ResponseFacts:
         """What the answer says of itself, its units among it."""
         facts = read_facts(answer)
-        return replace(
-            facts,
-            usage=facts.usage if facts.usage.source is not UsageSource.NONE else self.usage(answer),
-            units={**facts.units, **self.units(answer, arguments)},
-            finish_reason=facts.finish_reason or self.finish_reason(answer),
-        )
+        usage = facts.usage if facts.usage.source is not UsageSource.NONE else self.usage(answer)
+        finish_reason = facts.finish_reason or self.finish_reason(answer)
+        units = self.units(answer, arguments)
+        if usage is facts.usage and finish_reason == facts.finish_reason and not units:
+            return facts
+        return replace(facts, usage=usage, units={**facts.units, **units}, finish_reason=finish_reason)
 
 
 def completed_facts(

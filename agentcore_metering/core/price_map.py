@@ -13,9 +13,10 @@ from typing import Any
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.gateway import price_entry, price_map_version
 from agentcore_metering.core.price_entry import EntryPrices, UnknownPrice, entry_prices
+from agentcore_metering.core.price_memo import LookUp, PriceMemo
 from agentcore_metering.core.providers import get_provider
 from agentcore_metering.core.routing import called_provider
-from agentcore_metering.core.types import CostSource, ModelTarget, Operation, Price, ResponseFacts
+from agentcore_metering.core.types import EMPTY, CostSource, ModelTarget, Operation, Price, ResponseFacts
 
 __all__ = ["PriceMap"]
 
@@ -31,6 +32,8 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Other values of an entry's `litellm_provider` that mean the same provider; `name-...` always does."""
 
+_Explained = tuple[Price | None, str]
+
 _OF_DECISIONS = "_decisions"
 _BEDROCK_ROUTES = ("converse/", "converse_like/", "invoke/")
 
@@ -45,21 +48,36 @@ class PriceMap:
     ) -> None:
         self._lookup = lookup
         self._version = version
+        self._memo: PriceMemo[_Explained] = PriceMemo()
 
     def price_of(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> Price | None:
         """The list price of the model that was served, else of the one that was asked for, by the same provider."""
         price, _reason = self.explain(target, facts, at)
         return price
 
-    def explain(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> tuple[Price | None, str]:
+    def explain(self, target: ModelTarget, facts: ResponseFacts, at: datetime) -> _Explained:
         """The price, and the map's key that it stands under; or None, and why there is none."""
+        told = facts.usage.raw or EMPTY
+        question = (
+            target,
+            facts.response_model,
+            facts.service_tier,
+            str(told.get("inference_geo")),
+            told.get("speed") == "fast",
+            facts.usage.total_tokens > 0,
+        )
+        return self._memo.answer(
+            question, facts.usage.input_tokens, self._lookup, lambda look_up: self._work_out(target, facts, at, look_up)
+        )
+
+    def _work_out(self, target: ModelTarget, facts: ResponseFacts, at: datetime, look_up: LookUp) -> _Explained:
         configured = get_provider(target.provider)
         # A configuration may send a model to another provider by its prefix: that one's prices hold.
         called = called_provider(configured, target.litellm_model)
         if configured.is_gateway or get_provider(called).is_gateway:
             return None, "a gateway is never charged by the list price of the model that it claims to serve"
         for key in _keys(called, target.request_model, facts.response_model):
-            entry = self._lookup(key)
+            entry = look_up(key)
             if entry is None or not _is_of(entry, called):
                 continue
             try:

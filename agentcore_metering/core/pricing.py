@@ -124,12 +124,14 @@ def _unit_charges(usage: Usage, price: Price, units: Mapping[str, Decimal]) -> I
     if units.get("web_searches") and GROUNDED_PROMPTS in price.per_unit:
         units = {**units, GROUNDED_PROMPTS: Decimal(1), "web_searches": Decimal(0)}
     told = {name: quantity for name, quantity in units.items() if quantity}
-    for name in told.keys() & price.per_unit.keys():
+    priced = told.keys() & price.per_unit.keys()
+    for name in priced:
         yield told[name], price.per_unit[name]
     missing = told.keys() - price.per_unit.keys()
     # A measure without a price is no loss where the tokens have one.
-    if missing & FEES or (missing and not usage.total_tokens and not told.keys() & price.per_unit.keys()):
+    if missing & FEES or (missing and not usage.total_tokens and not priced):
         yield Decimal(1), None
-    main = {name for name, unit_price in price.per_unit.items() if unit_price} - SURCHARGES
-    if main and not main & told.keys() and not any(price.unit_prices.values()):
-        yield Decimal(1), None
+    if not any(price.unit_prices.values()):
+        main = {name for name, unit_price in price.per_unit.items() if unit_price} - SURCHARGES
+        if main and not main & told.keys():
+            yield Decimal(1), None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,6 +101,9 @@ SPAN_PARAMETERS = (
 _SPAN_NAMES = {"max_output_tokens": "max_tokens", "reasoning": "reasoning_effort"}
 """What the Responses API calls otherwise."""
 
+_TARGET_KEYS = ("model", "api_base", "service_tier")
+"""Arguments of a call that decide, over the configuration, whom it goes to."""
+
 _NO_EFFORT_WITH_TOOLS = ("gpt-6-", "openai/gpt-6-")
 """LiteLLM models that refuse tools by chat completions as long as they may reason."""
 
@@ -115,6 +119,26 @@ class RequestPolicy:
 DEFAULT_POLICY = RequestPolicy()
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a configuration says of every call of one function, worked out once."""
+
+    params: Mapping[str, Any]
+    nested: tuple[str, ...]
+    """The params that LiteLLM could change from inside, so that each call is given its own."""
+    target: ModelTarget
+    max_retries: int
+    idle_timeout_s: float | None
+    total_timeout_s: float | None
+
+    def own_params(self) -> dict[str, Any]:
+        """The params for one call."""
+        params = dict(self.params)
+        for name in self.nested:
+            params[name] = deepcopy(params[name])
+        return params
+
+
 def build_request(
     config: ModelConfig, arguments: CallArguments | OperationArguments, policy: RequestPolicy = DEFAULT_POLICY
 ) -> CallRequest:
@@ -125,21 +149,46 @@ def build_request(
     """
     call = arguments.as_operation() if isinstance(arguments, CallArguments) else arguments
     spec = OPERATIONS[call.function]
-    options = _with_model(config.options, call.given.get("model"))
-    params = litellm_params(config.provider, options, call.function)
-    max_retries = params.pop("num_retries")
+    plan = _plan_of(config, call)
+    params = plan.own_params()
     _apply(_call_params(spec, call), params)
     _apply_model_rules(params, policy)
     return CallRequest(
-        target=_target(config, options, spec, params, is_streaming=call.is_streaming),
+        target=plan.target,
         arguments=params,
         timeout_s=params["timeout"],
-        max_retries=max_retries,
+        max_retries=plan.max_retries,
         parameters=span_parameters(params),
         secrets=config.secrets,
         redact_exceptions=policy.redact_exceptions,
         function=call.function,
         output_type=spec.output_type,
+        idle_timeout_s=plan.idle_timeout_s,
+        total_timeout_s=plan.total_timeout_s,
+    )
+
+
+def _plan_of(config: ModelConfig, call: OperationArguments) -> _Plan:
+    given = {name: value for name in _TARGET_KEYS if (value := call.given.get(name)) is not None}
+    if given:
+        return _make_plan(config, call, given)
+    key = call.function, call.is_streaming
+    plan: _Plan | None = config.plans.get(key)
+    if plan is None:
+        plan = config.plans[key] = _make_plan(config, call, given)
+    return plan
+
+
+def _make_plan(config: ModelConfig, call: OperationArguments, given: Mapping[str, Any]) -> _Plan:
+    options = _with_model(config.options, given.get("model"))
+    params = litellm_params(config.provider, options, call.function)
+    max_retries = params.pop("num_retries")
+    spec = OPERATIONS[call.function]
+    return _Plan(
+        params=params,
+        nested=tuple(name for name, value in params.items() if isinstance(value, (dict, list))),
+        target=_target(config, options, spec, {**params, **given}, is_streaming=call.is_streaming),
+        max_retries=max_retries,
         idle_timeout_s=_seconds(options, "stream_idle_timeout_seconds"),
         total_timeout_s=_seconds(options, "stream_total_timeout_seconds"),
     )

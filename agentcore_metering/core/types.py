@@ -88,6 +88,8 @@ class ModelConfig:
     """The secret values among `options`, for masking."""
     fallback: Any = None
     """The stored policy for when this configuration fails, not yet checked; None: there is none."""
+    plans: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What `request` has worked out of it, which holds for as long as the configuration does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,10 @@ class ModelTarget:
     """The tier that was asked for; which one was served, the answer says."""
     cost_currency: str = DEFAULT_COST_CURRENCY
     """ISO 4217 code of the costs that this endpoint reports itself."""
+
+    def __hash__(self) -> int:
+        # Of what tells most of them apart: of all fields it takes microseconds, and every call looks things up by its target.
+        return hash((self.provider, self.litellm_model, self.operation))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ CACHE_WRITE_DETAIL = ("cache_creation_tokens", "cache_write_tokens", "cache_crea
 CACHE_WRITE_TIMES = ("cache_creation", "cache_creation_token_details")
 REASONING = ("reasoning_tokens",)
 REASONING_DETAIL = ("reasoning_tokens", "reasoning", "thinking_tokens")
+_MEDIA = (("audio", "audio_tokens"), ("image", "image_tokens"), ("video", "video_tokens"))
 
 
 def find_usage(payload: Any) -> Any:
@@ -195,11 +196,13 @@ def _input_figures(told: Any, anomalies: list[str]) -> dict[str, int]:
 
 def _input_media(details: Any, cached: Any, cache_read: int, not_cached: int, anomalies: list[str]) -> dict[str, int]:
     """Audio, images and video of the input; each first fills what was not cached, then what was."""
+    counts = {kind: read_int(details, name) or 0 for kind, name in _MEDIA}
+    if not any(counts.values()):
+        return {}
     figures: dict[str, int] = {}
-    for kind in ("audio", "image", "video"):
+    for kind, name in _MEDIA:
         label = f"input_{kind}"
-        name = f"{kind}_tokens"
-        count = _part(label, read_int(details, name) or 0, not_cached + cache_read, "input", anomalies)
+        count = _part(label, counts[kind], not_cached + cache_read, "input", anomalies)
         told_cached = min(max(read_int(cached, name) or 0, 0), count, cache_read)
         # Of video no cached part is kept: no price tells it from text.
         from_cache = max(told_cached, count - not_cached)
@@ -216,10 +219,13 @@ def _output_figures(told: Any, anomalies: list[str]) -> dict[str, int]:
     whole = _whole("output", read_int(told, *OUTPUT), anomalies)
     reasoning = _either(told, REASONING, details, REASONING_DETAIL)
     figures = {"output_tokens": whole, "reasoning_tokens": _part("reasoning", reasoning, whole, "output", anomalies)}
+    counts = {kind: read_int(details, name) or 0 for kind, name in _MEDIA}
+    if not any(counts.values()):
+        return figures
     left = whole - figures["reasoning_tokens"]
-    for kind in ("audio", "image", "video"):
+    for kind, count in counts.items():
         label = f"output_{kind}"
-        figures[f"{label}_tokens"] = _part(label, read_int(details, f"{kind}_tokens") or 0, left, "output", anomalies)
+        figures[f"{label}_tokens"] = _part(label, count, left, "output", anomalies)
         left -= figures[f"{label}_tokens"]
     return figures
 

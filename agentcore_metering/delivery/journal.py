@@ -20,7 +20,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from agentcore_metering.core.types import AttemptRecord, AttemptStart
-from agentcore_metering.delivery.codec import Unreadable, encode, read_lines
+from agentcore_metering.delivery.codec import Unreadable, encode, encode_end, read_lines
 from agentcore_metering.delivery.directory import prepare, used_bytes
 from agentcore_metering.delivery.fork import survive_forks
 from agentcore_metering.delivery.segment import HEADER_BYTES, SUFFIX, Segment
@@ -68,8 +68,9 @@ class Chunk:
 
 @dataclass(slots=True)
 class _OpenAttempt:
-    """An attempt under way, and the segment that holds its start."""
+    """An attempt under way, the line of its start, and the segment that holds it."""
 
+    start: AttemptStart
     line: bytes
     segment: Segment
 
@@ -97,11 +98,12 @@ class Journal:
         """Put down that an attempt is about to be sent. OSError where that failed, ValueError where it has no line."""
         line = encode(start)
         with self._locked():
-            self._open[start.id] = _OpenAttempt(line, self._append(line))
+            self._open[start.id] = _OpenAttempt(start, line, self._append(line))
 
     def append_end(self, record: AttemptRecord) -> None:
         """Put down how an attempt ended. OSError where that failed, ValueError where it has no line."""
-        line = encode(record)
+        begun = self._open.get(record.id)
+        line = encode(record) if begun is None else encode_end(record, begun.start, begun.line)
         with self._locked():
             self._append(line)
             self.accepted += 1

@@ -1,7 +1,7 @@
 """Frozen dataclasses of the core <-> JSON values, by their annotations: a new field of a record travels without a line of code here.
 
-Absent keys become the field's default and unknown keys are passed over, so neighbouring releases read each other. What a line of
-the journal looks like is left to `codec`.
+Absent keys become the field's default and unknown keys are passed over, so neighbouring releases read each other, and a field's default
+is never changed. What a line of the journal looks like is left to `codec`.
 """
 
 from __future__ import annotations
@@ -36,19 +36,22 @@ class _Pair(NamedTuple):
 class _Field(NamedTuple):
     name: str
     pair: _Pair
-    may_be_absent: bool
-    """Whether the default is None, so that None needs no room."""
+    default: Any
+    """What an absent key stands for, so that it needs no room; `_REQUIRED` where the field has none."""
 
 
-def pack(value: Any) -> dict[str, Any]:
-    """A dataclass as a dict of JSON values. What JSON cannot hold becomes its text; raises nothing for it."""
+_REQUIRED = object()
+_NOTHING: frozenset[str] = frozenset()
+
+
+def pack(value: Any, leave_out: frozenset[str] = _NOTHING) -> dict[str, Any]:
+    """A dataclass as a dict of JSON values, without the fields that are named. What JSON cannot hold becomes its text; raises nothing."""
     packed = {}
-    for name, pair, may_be_absent in _fields(type(value)):
+    for name, pair, default in _fields(type(value), leave_out):
         item = getattr(value, name)
-        if item is not None:
-            packed[name] = item if pair is _PLAIN else pair.pack(item)
-        elif not may_be_absent:
-            packed[name] = None
+        if item is default or item == default:
+            continue
+        packed[name] = item if pair is _PLAIN or item is None else pair.pack(item)
     return packed
 
 
@@ -56,18 +59,28 @@ def unpack(cls: type[T], packed: Mapping[str, Any]) -> T:
     """The dataclass that `pack` has packed. Raises one of `UNPACK_ERRORS` where `packed` is none."""
     found = {
         name: None if packed[name] is None else pair.unpack(packed[name])
-        for name, pair, _may_be_absent in _fields(cls)
+        for name, pair, _default in _fields(cls)
         if name in packed
     }
     return cls(**found)
 
 
-def _compile(cls: Any) -> tuple[_Field, ...]:
+def _compile(cls: Any, leave_out: frozenset[str] = _NOTHING) -> tuple[_Field, ...]:
     hints = get_type_hints(cls)
-    return tuple(_Field(item.name, _pair(hints[item.name]), item.default is None) for item in dataclasses.fields(cls))
+    return tuple(
+        _Field(item.name, _pair(hints[item.name]), _default_of(item))
+        for item in dataclasses.fields(cls)
+        if item.name not in leave_out
+    )
 
 
-_fields: Callable[[Any], tuple[_Field, ...]] = cache(_compile)
+def _default_of(item: dataclasses.Field[Any]) -> Any:
+    default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+    # A whole dataclass takes longer to compare than to write.
+    return default if default is None or isinstance(default, (bool, int, str, tuple, Mapping)) else _REQUIRED
+
+
+_fields: Callable[..., tuple[_Field, ...]] = cache(_compile)
 
 
 def _pair(annotation: Any) -> _Pair:

@@ -327,3 +327,27 @@ def test_gpt_6_takes_tools_without_reasoning_only(tools: Any, effort: str) -> No
     request = make_built(make_config(model="gpt-6-luna"), tools=tools, reasoning_effort="high")
 
     assert request.arguments["reasoning_effort"] == effort
+
+
+def test_calls_of_one_configuration_share_nothing_that_can_be_changed() -> None:
+    config = make_config(extra_body={"a": {"b": 1}}, extra_headers={"x": "y"})
+    first, second = (build_request(config, CallArguments(messages=MESSAGES)).arguments for _ in range(2))
+
+    first["extra_body"]["a"]["b"] = 2
+    first["extra_headers"]["x"] = "z"
+
+    assert (second["extra_body"], second["extra_headers"]) == ({"a": {"b": 1}}, {"x": "y"})
+    assert build_request(config, CallArguments(messages=MESSAGES)).arguments == second
+
+
+@pytest.mark.parametrize(
+    "given", [{"model": "other"}, {"api_base": "https://other.example/v1"}, {"service_tier": "flex"}]
+)
+def test_what_one_call_names_itself_is_not_the_next_ones(given: dict[str, Any]) -> None:
+    config = make_config()
+    before = build_request(config, OperationArguments("embedding", {"input": "a"}))
+
+    named = build_request(config, OperationArguments("embedding", {"input": "a", **given}))
+
+    assert named.target != before.target
+    assert build_request(config, OperationArguments("embedding", {"input": "a"})) == before

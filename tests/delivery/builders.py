@@ -35,7 +35,7 @@ from agentcore_metering.delivery.journal import Journal
 from agentcore_metering.delivery.store import RowsRejected, StoreUnavailable
 from tests.fakes import make_target
 
-SMALL = 6 * 1024
+SMALL = 3 * 1024
 """Bytes of a segment that a few records fill."""
 
 STARTED_AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)

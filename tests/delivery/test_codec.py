@@ -22,6 +22,7 @@ from agentcore_metering.delivery.codec import (
     Unreadable,
     count_ends,
     encode,
+    encode_end,
     from_text,
     is_start,
     read_lines,
@@ -48,6 +49,10 @@ def only_record(content: bytes) -> AttemptRecord:
     return entry
 
 
+def start_of(record: AttemptRecord) -> AttemptStart:
+    return AttemptStart(**{item.name: getattr(record, item.name) for item in fields(AttemptStart)})
+
+
 def nested(depth: int) -> list[Any]:
     value: list[Any] = []
     for _ in range(depth):
@@ -71,6 +76,44 @@ def test_full_record_has_a_value_in_every_field() -> None:
         return empty + [name for part in inner for name in empty_fields(part)]
 
     assert empty_fields(make_full_record()) == []
+
+
+def test_end_says_the_same_with_the_help_of_its_start() -> None:
+    record = make_full_record()
+    start = start_of(record)
+
+    line = encode_end(record, start, encode(start))
+
+    assert only_record(line) == only_record(encode(record)) == record
+    assert count_ends(line) == 1
+    assert not is_start(line)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"attempt": 7}, {"context": CallContext(node_name="other")}, {"trace": None}],
+    ids=lambda change: next(iter(change)),
+)
+def test_end_that_is_not_its_starts_is_written_for_itself(change: dict[str, Any]) -> None:
+    record = make_full_record()
+    start = replace(start_of(record), **change)
+
+    assert only_record(encode_end(record, start, encode(start))) == record
+
+
+def test_long_start_costs_the_end_nothing() -> None:
+    """A start that lost its metadata for its length is not what the end is made of."""
+    record = make_record(context=CallContext(node_name="a", metadata={"long": "x" * (MAX_LINE_BYTES // 2)}))
+    start = start_of(record)
+
+    assert encode_end(record, start, encode(start)) == encode(record)
+
+
+def test_end_too_long_with_its_start_is_shortened_like_any_other() -> None:
+    record = make_record(notes={"long": WIDE})
+    start = start_of(record)
+
+    assert encode_end(record, start, encode(start)) == encode(record)
 
 
 def test_record_with_every_field_survives_its_line() -> None:

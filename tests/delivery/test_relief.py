@@ -97,7 +97,7 @@ def test_relieved_process_that_delivers_after_all_makes_no_second_row(
 def test_relieved_process_gives_up_its_delivered_segments_when_it_begins_a_new_one(
     relief: Relief, store: MemoryStore, tmp_path: Path
 ) -> None:
-    journal = Journal(tmp_path, segment_bytes=SMALL)
+    journal = Journal(tmp_path, segment_bytes=2 * SMALL)
     for _ in range(10):
         fill(journal, 10)
         relief.relieve(store.write)

@@ -1,6 +1,6 @@
 """Last known good configurations and prices: a call asks the database twice a minute at most, and survives without it for an hour.
 
-Secrets are kept sealed and opened for one call at a time.
+Secrets are kept as calls need them; docs/adr/0006 says why they are not sealed in memory.
 """
 
 from __future__ import annotations
@@ -8,19 +8,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError
 
 from agentcore_metering.adapters.django.config.freshness import Freshness, Stamp
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.config.resolver import resolve_config
-from agentcore_metering.adapters.django.config.source import from_settings, secret_texts
+from agentcore_metering.adapters.django.config.source import from_settings
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice
-from agentcore_metering.adapters.django.secretbox import UNBOUND, seal, split_secrets, unseal
 from agentcore_metering.core.errors import ConfigNotFound
 from agentcore_metering.core.types import ConfigScope, ModelConfig
 
@@ -36,15 +33,10 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A resolved configuration without a readable secret."""
+    """A resolved configuration; every call by it is given the same object."""
 
     stamp: Stamp
-    provider: str
-    public: Mapping[str, Any]
-    sealed: str | None
-    scope: ConfigScope
-    uuid: UUID | None
-    fallback: Any
+    config: ModelConfig
 
 
 class ConfigCache:
@@ -67,7 +59,7 @@ class ConfigCache:
         key = (str(user_id) if user_id is not None else None, str(model_uuid or ""), strict_user_scope, model_type)
         entry = self._entries.get(key)
         if entry is not None and self._freshness.is_fresh(entry.stamp):
-            return self._opened(entry)
+            return _current(entry.config)
         stamp = self._freshness.stamp()
         try:
             config = resolve_config(user_id, model_uuid, strict_user_scope=strict_user_scope, model_type=model_type)
@@ -77,29 +69,16 @@ class ConfigCache:
             logger.warning(
                 "The configuration of this call is a copy, because the database cannot be asked: %s", type(exc).__name__
             )
-            return self._opened(entry)
+            return _current(entry.config)
         except ConfigNotFound:
             self._forget(key)
             raise
         self._keep(key, config, stamp)
         return config
 
-    def _opened(self, entry: _Entry) -> ModelConfig:
-        if entry.scope is ConfigScope.SETTINGS:
-            # Settings are read when they are used; what is remembered is that the database has nothing that comes before them.
-            config = from_settings()
-            if config is not None:
-                return config
-        secrets = unseal(entry.sealed)[0] if entry.sealed is not None else {}
-        options = {**entry.public, **secrets}
-        return ModelConfig(entry.provider, options, entry.scope, entry.uuid, secret_texts(secrets), entry.fallback)
-
     def _keep(self, key: Key, config: ModelConfig, stamp: Stamp) -> None:
-        public, secrets = split_secrets(config.options)
-        sealed = seal(secrets, UNBOUND) if secrets else None
         with self._lock:
-            entry = _Entry(stamp, config.provider, public, sealed, config.scope, config.uuid, config.fallback)
-            self._entries[key] = entry
+            self._entries[key] = _Entry(stamp, config)
             self._entries.move_to_end(key)
             while len(self._entries) > MAX_ENTRIES:
                 self._entries.popitem(last=False)
@@ -107,6 +86,13 @@ class ConfigCache:
     def _forget(self, key: Key) -> None:
         with self._lock:
             self._entries.pop(key, None)
+
+
+def _current(config: ModelConfig) -> ModelConfig:
+    """The configuration itself. Settings are read when they are used: what is remembered is that the database has nothing before them."""
+    if config.scope is not ConfigScope.SETTINGS:
+        return config
+    return from_settings() or config
 
 
 class PriceRefresher:
