@@ -68,8 +68,9 @@ def read_int(payload: Any, *names: str) -> int | None:
     """The first of the fields that holds a whole number, or None. A bool, NaN or text is no number of tokens."""
     if payload is None:
         return None
+    get = payload.get if type(payload) is dict else partial(read, payload)
     for name in names:
-        value = read(payload, name)
+        value = get(name)
         if type(value) is int:
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
@@ -115,6 +116,8 @@ def to_json(payload: Any) -> Any:
     """`payload` as plain JSON values without its None fields; what JSON cannot hold becomes its text."""
     if payload is None or isinstance(payload, (bool, int, str)):
         return payload
+    if type(payload) is dict:  # the usual case, and a look at an abstract class takes longer than all of this
+        return {str(key): to_json(value) for key, value in payload.items() if value is not None}
     if isinstance(payload, float):
         return payload if math.isfinite(payload) else str(payload)
     if isinstance(payload, Decimal):

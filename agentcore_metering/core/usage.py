@@ -98,26 +98,25 @@ def extract_usage(payload: Any) -> Usage:
 
 def tokens_by_class(usage: Usage) -> dict[TokenClass, int]:
     """The tokens of each class; disjoint, none negative, their sum is `usage.total_tokens`."""
+    heard = usage.input_audio_tokens - usage.cache_read_audio_tokens
+    seen = usage.input_image_tokens - usage.cache_read_image_tokens
+    not_text = heard + seen + usage.input_video_tokens
     cached_media = usage.cache_read_audio_tokens + usage.cache_read_image_tokens
-    media = {
-        TokenClass.INPUT_AUDIO: usage.input_audio_tokens - usage.cache_read_audio_tokens,
-        TokenClass.INPUT_IMAGE: usage.input_image_tokens - usage.cache_read_image_tokens,
-        TokenClass.INPUT_VIDEO: usage.input_video_tokens,
-        TokenClass.OUTPUT_AUDIO: usage.output_audio_tokens,
-        TokenClass.OUTPUT_IMAGE: usage.output_image_tokens,
-        TokenClass.OUTPUT_VIDEO: usage.output_video_tokens,
-    }
-    said = sum(count for token_class, count in media.items() if token_class.value.startswith("output"))
-    heard = sum(media.values()) - said
+    said = usage.output_audio_tokens + usage.output_image_tokens + usage.output_video_tokens
     return {
-        **media,
-        TokenClass.INPUT: usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens - heard,
+        TokenClass.INPUT: usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens - not_text,
+        TokenClass.INPUT_AUDIO: heard,
+        TokenClass.INPUT_IMAGE: seen,
+        TokenClass.INPUT_VIDEO: usage.input_video_tokens,
         TokenClass.CACHE_READ: usage.cache_read_tokens - cached_media,
         TokenClass.CACHE_READ_AUDIO: usage.cache_read_audio_tokens,
         TokenClass.CACHE_READ_IMAGE: usage.cache_read_image_tokens,
         TokenClass.CACHE_WRITE: usage.cache_write_tokens - usage.cache_write_1h_tokens,
         TokenClass.CACHE_WRITE_1H: usage.cache_write_1h_tokens,
         TokenClass.OUTPUT: usage.output_tokens - usage.reasoning_tokens - said,
+        TokenClass.OUTPUT_AUDIO: usage.output_audio_tokens,
+        TokenClass.OUTPUT_IMAGE: usage.output_image_tokens,
+        TokenClass.OUTPUT_VIDEO: usage.output_video_tokens,
         TokenClass.REASONING: usage.reasoning_tokens,
     }
 

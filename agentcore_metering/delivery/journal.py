@@ -11,8 +11,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -73,6 +72,23 @@ class _OpenAttempt:
     start: AttemptStart
     line: bytes
     segment: Segment
+
+
+class _Turn:
+    """A block that has the journal for itself. A class, because a call enters two of them."""
+
+    __slots__ = ("_directory", "_lock")
+
+    def __init__(self, lock: threading.RLock, directory: Path) -> None:
+        self._lock = lock
+        self._directory = directory
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=LOCK_WAIT_S):
+            raise JournalBusy(f"no append to {self._directory} came back within {LOCK_WAIT_S} s")
+
+    def __exit__(self, *_exception: object) -> None:
+        self._lock.release()
 
 
 class Journal:
@@ -211,17 +227,10 @@ class Journal:
         self._segments: list[Segment] = []
         self._open: dict[UUID, _OpenAttempt] = {}
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> _Turn:
         if self._pid != os.getpid():  # forked by something that does not call Python's hooks
             self.after_fork_in_child()
-        lock = self._lock
-        if not lock.acquire(timeout=LOCK_WAIT_S):
-            raise JournalBusy(f"no append to {self.directory} came back within {LOCK_WAIT_S} s")
-        try:
-            yield
-        finally:
-            lock.release()
+        return _Turn(self._lock, self.directory)
 
     def _append(self, line: bytes) -> Segment:
         segment = self._current

@@ -124,6 +124,8 @@ class Setting(Generic[T]):
 
 def _read(name: str, default: T, kind: Kind[T]) -> T:
     value = getattr(django_settings, name, default)
+    if value is default:
+        return default
     try:
         return kind.parse(value)
     except (TypeError, ValueError) as error:
@@ -159,7 +161,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(item for item in stripped if item)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def _allowed_host(text: str) -> AllowedHost:
     return AllowedHost.parse(text)
 
