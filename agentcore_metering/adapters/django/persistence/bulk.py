@@ -153,6 +153,8 @@ def _sqlite_prepare(field: _Field, *, is_utc: bool) -> _Prepare:
     save = field.get_db_prep_save
     if type(field) is models.UUIDField:
         return lambda value, connection: value.hex if type(value) is UUID else save(value, connection)
+    if type(field) is models.JSONField and field.encoder is None:
+        return lambda value, connection: json.dumps(value) if type(value) is dict else save(value, connection)
     if type(field) is models.DateTimeField and is_utc:
         return lambda value, connection: (
             str(value.replace(tzinfo=None))
