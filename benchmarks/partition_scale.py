@@ -150,17 +150,18 @@ class _Writing:
         from django.db import transaction
         from django.utils import timezone
 
-        from agentcore_metering.adapters.django.models import LLMUsage
         from agentcore_metering.adapters.django.persistence.rows import insert_rows
         from agentcore_metering.core.lifecycle import uuid7
+        from tests.django.builders import usage_values
 
         made = [
-            LLMUsage(id=uuid7(), model="written", created_at=timezone.now(), status="succeeded") for _ in range(BATCH)
+            usage_values(id=uuid7(), model="written", created_at=timezone.now(), status="succeeded")
+            for _ in range(BATCH)
         ]
         for _ in range(2):
             with transaction.atomic():
                 insert_rows(made, "default")
-        self.ids += [row.id for row in made]
+        self.ids += [row["id"] for row in made]
 
     def missing(self) -> int:
         """How many rows are not there once."""

@@ -57,11 +57,11 @@ def pack(value: Any, leave_out: frozenset[str] = _NOTHING) -> dict[str, Any]:
 
 def unpack(cls: type[T], packed: Mapping[str, Any]) -> T:
     """The dataclass that `pack` has packed. Raises one of `UNPACK_ERRORS` where `packed` is none."""
-    found = {
-        name: None if packed[name] is None else pair.unpack(packed[name])
-        for name, pair, _default in _fields(cls)
-        if name in packed
-    }
+    found = {}
+    for name, pair, _default in _fields(cls):
+        if name in packed:
+            item = packed[name]
+            found[name] = item if item is None or pair is _PLAIN else pair.unpack(item)
     return cls(**found)
 
 

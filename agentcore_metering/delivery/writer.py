@@ -35,9 +35,9 @@ __all__ = ["Writer"]
 logger = logging.getLogger(__name__)
 
 PASS_INTERVAL_S = 0.5
-LINGER_S = 0.02
+LINGER_S = 0.1
 """How long a wake-up waits for more records: a transaction costs more than a row."""
-BUSY_SHARE = 0.05
+BUSY_SHARE = 0.02
 """A busy process waits longer: each pass has a price of its own, whatever it finds."""
 SYNC_INTERVAL_S = 0.5
 IDLE_SYNC_S = 60.0

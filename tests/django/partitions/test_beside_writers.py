@@ -22,6 +22,7 @@ from agentcore_metering.adapters.django.rollups.refresh import refresh
 from agentcore_metering.adapters.django.rollups.verify import verify
 from agentcore_metering.adapters.django.stats.cube import CubeQuery, cube_rows
 from agentcore_metering.core.lifecycle import uuid7
+from tests.django.builders import usage_values
 from tests.django.partitions.rows import add, figures
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("postgresql")]
@@ -43,7 +44,7 @@ def writers(*, ages: tuple[timedelta, ...] = (timedelta(0),)) -> Iterator[list[i
 
     def write(number: int) -> None:
         at = timezone.now() - ages[committed[number] % len(ages)]
-        rows = [LLMUsage(id=uuid7(), model="written", created_at=at, cost="0.000000000001") for _ in range(3)]
+        rows = [usage_values(id=uuid7(), model="written", created_at=at, cost="0.000000000001") for _ in range(3)]
         for _ in range(2):
             with transaction.atomic():
                 insert_rows(rows, "default")

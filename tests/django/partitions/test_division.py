@@ -19,6 +19,7 @@ from agentcore_metering.adapters.django.rollups import triggers
 from agentcore_metering.adapters.django.rollups.refresh import refresh
 from agentcore_metering.adapters.django.rollups.statements import rows_of
 from agentcore_metering.adapters.django.rollups.verify import verify
+from tests.django.builders import usage_values
 from tests.django.partitions.rows import add, figures, id_at, table_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgresql")]
@@ -106,18 +107,18 @@ def test_write_to_a_partition_itself_is_counted(divided: list[Any]) -> None:
 def test_row_is_written_once_whatever_its_end_says(divided: list[Any]) -> None:
     began = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
     row_id = id_at(began)
-    interrupted = LLMUsage(id=row_id, model="m", status="interrupted", created_at=began)
-    ended = LLMUsage(id=row_id, model="m", status="succeeded", created_at=began + timedelta(minutes=2))
+    interrupted = usage_values(id=row_id, model="m", status="interrupted", created_at=began)
+    ended = usage_values(id=row_id, model="m", status="succeeded", created_at=began + timedelta(minutes=2))
 
     for row in (interrupted, ended, interrupted, ended):
-        insert_rows([row, LLMUsage(id=id_at(NOW), model="n", created_at=NOW)], "default")
+        insert_rows([row, usage_values(id=id_at(NOW), model="n", created_at=NOW)], "default")
 
     assert LLMUsage.objects.filter(model="m").values_list("status", "created_at").get() == (
         "succeeded",
-        ended.created_at,
+        ended["created_at"],
     )
     assert LLMUsage.objects.filter(model="n").count() == 4
-    assert table_of(ended) == "llm_tracker_usage_2026_12"
+    assert table_of(LLMUsage.objects.get(id=row_id)) == "llm_tracker_usage_2026_12"
 
 
 def test_primary_key_holds_across_partitions(divided: list[Any]) -> None:

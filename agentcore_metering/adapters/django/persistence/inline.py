@@ -128,11 +128,8 @@ def _write_or_tell(record: AttemptRecord, alias: str) -> None:
     try:
         _write_with_retries(record, alias)
     except Exception as exc:  # noqa: BLE001 - the last stop of a record: it is told whole, never lost in silence
-        fields = {
-            field.attname: getattr(usage_row(record), field.attname)
-            for field in usage_row(record)._meta.concrete_fields
-        }
-        logger.critical("Usage row %s could not be written (%s): %s", record.id, exc, json.dumps(to_json(fields)))
+        row = json.dumps(to_json(usage_row(record)))
+        logger.critical("Usage row %s could not be written (%s): %s", record.id, exc, row)
     finally:
         connections[alias].close()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,7 +12,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from agentcore_metering.adapters.django.models import LLMUsage
-from agentcore_metering.adapters.django.persistence.bulk import insert_new
+from agentcore_metering.adapters.django.persistence.bulk import Row, insert_new
 from agentcore_metering.adapters.django.persistence.priced_rows import price_snapshot, usage_details
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.payload import to_json
@@ -32,32 +34,35 @@ def write_rows(records: Iterable[AttemptRecord], using: str) -> None:
         insert_rows(rows, using)
 
 
-def insert_rows(rows: Sequence[LLMUsage], using: str) -> None:
+def insert_rows(rows: Sequence[Row], using: str) -> None:
     """What `write_rows` does in its transaction, for a caller who has one of his own."""
-    insert_new(rows, using)
+    if insert_new(rows, using):
+        return
     # After the insert, which waits for another process that is just writing the same row; before it, that row would not be seen.
-    ended = {row.id: row for row in rows if row.status != Status.INTERRUPTED}
+    ended = {row["id"]: row for row in rows if row["status"] != Status.INTERRUPTED}
     interrupted = LLMUsage.objects.using(using).filter(id__in=ended, status=Status.INTERRUPTED)
     for row_id in list(interrupted.values_list("id", flat=True)):
-        row = ended[row_id]
-        values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
         # Late rows are found by when they were recorded, so a row that changes is recorded anew.
-        interrupted.filter(id=values.pop("id")).update(**{**values, "recorded_at": Now()})
+        values = {**ended[row_id], "recorded_at": Now()}
+        interrupted.filter(id=values.pop("id")).update(**values)
 
 
-def usage_row(record: AttemptRecord) -> LLMUsage:
-    """The row of an attempt, not saved. Texts are cut to their columns; a user key that cannot be one is kept in the metadata."""
+def usage_row(record: AttemptRecord) -> dict[str, Any]:
+    """The row of an attempt: every column's value by its field's `attname`, but `recorded_at`, which is the database's.
+
+    Texts are cut to their columns; a user key that cannot be one is kept in the metadata.
+    """
     user_pk = _user_pk(record.context.user_id)
-    row = LLMUsage(
-        id=record.id,
-        user_id=user_pk,
-        metadata=_metadata(record, has_user=user_pk is not None),
+    row = {
+        "id": record.id,
+        "user_id": user_pk,
+        "metadata": _metadata(record, has_user=user_pk is not None),
         **_identity(record),
         **_outcome(record),
         **_tokens(record),
         **_cost(record.cost),
-        cost_status=record.cost_status.value,
-    )
+        "cost_status": record.cost_status.value,
+    }
     _fit_texts(row)
     return row
 
@@ -83,7 +88,7 @@ def _identity(record: AttemptRecord) -> dict[str, Any]:
 
 
 def _outcome(record: AttemptRecord) -> dict[str, Any]:
-    facts = record.facts
+    facts, ended_at = record.facts, record.ended_at
     return {
         "status": record.status.value,
         "success": record.status is Status.SUCCEEDED,
@@ -95,8 +100,8 @@ def _outcome(record: AttemptRecord) -> dict[str, Any]:
         "service_tier": facts.service_tier,
         "started_at": record.started_at,
         "first_chunk_at": record.first_chunk_at,
-        "ended_at": record.ended_at,
-        "created_at": record.ended_at,
+        "ended_at": ended_at,
+        "created_at": ended_at,
     }
 
 
@@ -115,9 +120,18 @@ def _tokens(record: AttemptRecord) -> dict[str, Any]:
     }
 
 
-def _cost(cost: Cost | None) -> dict[str, Any]:
+_NO_COST: Mapping[str, Any] = {
+    "cost": None,
+    "cost_currency": DEFAULT_COST_CURRENCY,
+    "cost_source": None,
+    "computed_cost": None,
+    "price_snapshot": None,
+}
+
+
+def _cost(cost: Cost | None) -> Mapping[str, Any]:
     if cost is None:
-        return {"cost": None, "cost_currency": DEFAULT_COST_CURRENCY}
+        return _NO_COST
     return {
         "cost": cost.amount,
         "cost_currency": cost.currency,
@@ -153,11 +167,21 @@ def _user_pk(user_id: Any) -> Any:
         return None
 
 
-def _fit_texts(row: LLMUsage) -> None:
-    for field in row._meta.concrete_fields:
-        value = getattr(row, field.attname)
-        if isinstance(value, str) and isinstance(field, (models.CharField, models.TextField)):
-            setattr(row, field.attname, value.replace(NUL, "")[: field.max_length])
+@cache
+def _text_columns() -> tuple[tuple[str, int], ...]:
+    """Names of the columns that hold texts, and how many characters."""
+    return tuple(
+        (field.attname, field.max_length or sys.maxsize)
+        for field in LLMUsage._meta.concrete_fields
+        if isinstance(field, (models.CharField, models.TextField))
+    )
+
+
+def _fit_texts(row: dict[str, Any]) -> None:
+    for attname, max_length in _text_columns():
+        value = row[attname]
+        if isinstance(value, str) and (len(value) > max_length or NUL in value):
+            row[attname] = value.replace(NUL, "")[:max_length]
 
 
 def _without_nul(value: Any) -> Any:
