@@ -74,7 +74,11 @@ def complete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
             delay_s = run.recover(attempt, exc)
             if delay_s is None:
                 raise
-        call.services.clock.sleep(delay_s)
+        try:
+            call.services.clock.sleep(delay_s)
+        except BaseException:
+            call.end(Status.CANCELLED)
+            raise
 
 
 async def acomplete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
@@ -91,13 +95,21 @@ async def acomplete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
             raise
         except BaseException as exc:
             delay_s = run.recover(attempt, exc)
-            await call.settle()
             if delay_s is None:
+                await call.settle()
                 raise
         else:
             await call.settle()
             return answer
-        await call.services.clock.asleep(delay_s)
+        try:
+            await call.settle()
+            await call.services.clock.asleep(delay_s)
+        except GeneratorExit:
+            dropped.end_later(partial(call.end, Status.CANCELLED))
+            raise
+        except BaseException:
+            call.end(Status.CANCELLED)
+            raise
 
 
 class _Run:
