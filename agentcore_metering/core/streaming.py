@@ -208,8 +208,7 @@ class StreamRun:
         """What the backend gave: LiteLLM's wrapper, which also keeps the provider's own chunks."""
         self.chunks: Any = None
         """Its iterator; None while no request is open."""
-        self.time = StreamTime(call)
-        self._policy = RetryPolicy(self.time.budget_s, call.request.max_retries)
+        self._begin_config()
         self._attempt: Attempt | None = None
         self._accumulator = self._new_accumulator()
         self._last_chunk_s: float | None = None
@@ -295,7 +294,8 @@ class StreamRun:
         attempt.fail(failure, self._facts(), will_retry=delay_s is not None or can_fall_back)
         self._close_upstream()
         if delay_s is None and can_fall_back and self.call.leave_config(failure):
-            self._policy = RetryPolicy(self.call.request.timeout_s, self.call.request.max_retries)
+            self.time.forget()
+            self._begin_config()
             return 0.0
         if delay_s is None:
             self._end(Status.FAILED, failure)
@@ -317,6 +317,10 @@ class StreamRun:
         translated = translate(exc) if translate is not None and isinstance(exc, Exception) else exc
         if translated is not exc:
             raise translated from exc
+
+    def _begin_config(self) -> None:
+        self.time = StreamTime(self.call)
+        self._policy = RetryPolicy(self.time.budget_s, self.call.request.max_retries)
 
     def _new_accumulator(self) -> StreamAccumulator:
         return _ACCUMULATORS.get(self.call.request.function, StreamAccumulator)()
