@@ -377,15 +377,19 @@ def retries_of(value: Any) -> int:
     """A number of retries, the default where there is no value. Raises ConfigError for anything else."""
     if value is None:
         return LITELLM_NUM_RETRIES
-    is_whole = isinstance(value, int) or (isinstance(value, str) and value.strip().isdigit())
-    if isinstance(value, bool) or not is_whole or not 0 <= int(value) <= MAX_NUM_RETRIES:
+    try:
+        retries = int(value)
+    except (TypeError, ValueError, OverflowError):
+        retries = -1
+    is_cut = isinstance(value, float) and value != retries
+    if isinstance(value, bool) or is_cut or not 0 <= retries <= MAX_NUM_RETRIES:
         raise ConfigError(
             Text(
                 "num_retries must be a whole number from 0 to %(most)s, not %(value)r.",
                 {"most": MAX_NUM_RETRIES, "value": value},
             )
         )
-    return int(value)
+    return retries
 
 
 def server_of(api_base: str | None) -> tuple[str | None, int | None]:
