@@ -100,7 +100,7 @@ def classify(exc: BaseException, secrets: Iterable[str] = (), now: datetime | No
     return Failure(
         kind=kind,
         error_type=_error_type(exc),
-        message=redact(str(exc), secrets),
+        message=redact(_text(exc), secrets),
         is_retryable=_is_retryable(exc, kind),
         retry_after_s=_retry_after_s(exc, now),
     )
@@ -113,17 +113,14 @@ def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
     """
     known = tuple(secrets)
     forms = forms_of(known)
-    if has_form(str(exc), forms):
-        exc.args = tuple(redact(arg, known) if isinstance(arg, str) else arg for arg in exc.args)
-    for name, value in list(vars(exc).items()):
-        masked = _masked(value, known, forms)
-        if masked is not value:
-            setattr(exc, name, masked)
     is_lost = _BY_CLASS_NAME.get(type(exc).__name__) is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc)
-    exc.__traceback__ = None
     # What the chain alone could tell, told anew without its frames.
-    exc.__cause__ = ConnectionError("The provider was not reached.") if is_lost else None
-    exc.__context__ = None
+    cause = ConnectionError("The provider was not reached.") if is_lost else None
+    vars(exc).update({name: _masked(value, known, forms) for name, value in vars(exc).items()})
+    args = tuple(_masked(arg, known, forms) for arg in exc.args)
+    for name, value in (("args", args), ("__traceback__", None), ("__cause__", cause), ("__context__", None)):
+        # Whatever its class makes of an assignment: one may be frozen.
+        object.__setattr__(exc, name, value)
 
 
 def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth: int = 0) -> Any:
@@ -135,9 +132,11 @@ def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth:
     if isinstance(value, dict):
         masked = {key: _masked(item, secrets, forms, depth + 1) for key, item in value.items()}
         return masked if any(masked[key] is not value[key] for key in value) else value
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         items = [_masked(item, secrets, forms, depth + 1) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        if all(new is old for new, old in zip(items, value, strict=True)):
+            return value
+        return items if isinstance(value, list) else tuple(items)
     if isinstance(value, MutableMapping):
         for key, item in list(value.items()):
             value[key] = _masked(item, secrets, forms, depth + 1)
@@ -199,6 +198,13 @@ def _was_not_answered(exc: BaseException) -> bool:
         _BY_CLASS_NAME.get(type(error).__name__) is FailureKind.NETWORK_ERROR
         for error in _chain(exc, with_context=True)
     )
+
+
+def _text(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:  # noqa: BLE001 - a provider's exception without a text must not cost the call its own
+        return type(exc).__name__
 
 
 def _error_type(exc: BaseException) -> str:

@@ -113,6 +113,10 @@ def test_redact_masks_known_secrets_in_every_form(text: str) -> None:
     assert "***" in redacted
 
 
+def test_redact_leaves_nothing_of_a_secret_that_begins_with_another_one() -> None:
+    assert redact(f"bad key {KEY}-eu", [KEY, f"{KEY}-eu"]) == "bad key ***"
+
+
 def test_redact_masks_what_is_shaped_like_a_key() -> None:
     assert redact("Incorrect API key provided: sk-proj-abcdefghijklmnop123") == "Incorrect API key provided: ***"
 
@@ -159,6 +163,40 @@ def test_scrub_exception_masks_texts_and_cuts_the_traceback() -> None:
     assert KEY not in str(vars(caught))
     assert caught.__traceback__ is None
     assert KEY not in "".join(traceback.TracebackException.from_exception(caught, capture_locals=True).format())
+
+
+@pytest.mark.parametrize("said", [{"error": f"no such key {KEY}"}, [f"no such key {KEY}"], (f"no such key {KEY}",)])
+def test_scrub_exception_masks_what_is_said_in_other_shapes_than_text(said: object) -> None:
+    exc = provider_error("AuthenticationError", 401)
+    exc.args = (said,)
+
+    scrub_exception(exc, [KEY])
+
+    assert KEY not in str(exc)
+    assert "no such key ***" in str(exc)
+
+
+class _Sealed(Exception):  # noqa: N818 - the name says what is odd about it
+    """Its attributes cannot be set, as those of a frozen dataclass, and it has no text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        vars(self)["reason"] = reason
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_an_exception_that_resists_is_classified_and_masked_all_the_same() -> None:
+    exc = _Sealed(f"bad key {KEY}")
+
+    assert classify(exc).message == "_Sealed"
+    scrub_exception(exc, [KEY])
+
+    assert (exc.args, vars(exc)) == (("bad key ***",), {"reason": "bad key ***"})
 
 
 def test_classify_looks_inside_litellms_wrapper_for_streams() -> None:
