@@ -176,7 +176,7 @@ def test_scrub_exception_masks_what_is_said_in_other_shapes_than_text(said: obje
     assert "no such key ***" in str(exc)
 
 
-class _Sealed(Exception):  # noqa: N818 - the name says what is odd about it
+class _Sealed(Exception):
     """Its attributes cannot be set, as those of a frozen dataclass, and it has no text."""
 
     def __init__(self, reason: str) -> None:
