@@ -77,12 +77,13 @@ def _histogram(meter: Meter, instrument: semconv.Instrument) -> Histogram:
     return histogram
 
 
-_names_lock = threading.Lock()
+# Reentrant: a signal handler that makes a call may interrupt another one's look-up.
+_names_lock = threading.RLock()
 
 
 def _begin_anew_in_child() -> None:
     global _names_lock  # noqa: PLW0603 - another thread of the parent may have held it, and that thread does not exist here
-    _names_lock = threading.Lock()
+    _names_lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_begin_anew_in_child)
