@@ -59,7 +59,7 @@ class _Keeper:
         if self._has_thread:
             return
         with self._starting:
-            if self._has_thread or self._is_starting:
+            if self._is_starting or self._has_thread:
                 return
             self._is_starting = True
             try:
