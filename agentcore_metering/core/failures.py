@@ -127,6 +127,8 @@ def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth:
     """`value` without the secrets, itself where it has none; a response and its requests are masked in place: headers, body and address."""
     if isinstance(value, str):
         return redact(value, secrets) if has_form(value, forms) else value
+    if isinstance(value, bytes):
+        return _masked_bytes(value, forms)
     if depth >= MAX_DEPTH:
         return value
     if isinstance(value, dict):
@@ -156,11 +158,16 @@ def _mask_body(message: dict[str, Any], forms: tuple[str, ...]) -> None:
     content = message.get("_content")
     if not isinstance(content, bytes):
         return
-    for form in forms:
-        content = content.replace(form.encode("utf-8", "surrogatepass"), MASK.encode())
-    if content != message["_content"]:
-        message["_content"] = content
+    message["_content"] = _masked_bytes(content, forms)
+    if message["_content"] is not content:
         message.pop("_text", None)
+
+
+def _masked_bytes(content: bytes, forms: tuple[str, ...]) -> bytes:
+    masked = content
+    for form in forms:
+        masked = masked.replace(form.encode("utf-8", "surrogatepass"), MASK.encode())
+    return content if masked == content else masked
 
 
 def _mask_address(message: dict[str, Any], forms: tuple[str, ...]) -> None:

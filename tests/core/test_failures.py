@@ -165,7 +165,10 @@ def test_scrub_exception_masks_texts_and_cuts_the_traceback() -> None:
     assert KEY not in "".join(traceback.TracebackException.from_exception(caught, capture_locals=True).format())
 
 
-@pytest.mark.parametrize("said", [{"error": f"no such key {KEY}"}, [f"no such key {KEY}"], (f"no such key {KEY}",)])
+@pytest.mark.parametrize(
+    "said",
+    [{"error": f"no such key {KEY}"}, [f"no such key {KEY}"], (f"no such key {KEY}",), f"no such key {KEY}".encode()],
+)
 def test_scrub_exception_masks_what_is_said_in_other_shapes_than_text(said: object) -> None:
     exc = provider_error("AuthenticationError", 401)
     exc.args = (said,)
