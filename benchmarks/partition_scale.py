@@ -152,7 +152,7 @@ class _Writing:
 
         from agentcore_metering.adapters.django.models import LLMUsage
         from agentcore_metering.adapters.django.persistence.rows import insert_rows
-        from agentcore_metering.core.lifecycle import uuid7
+        from agentcore_metering.core.ids import uuid7
 
         made = [
             LLMUsage(id=uuid7(), model="written", created_at=timezone.now(), status="succeeded") for _ in range(BATCH)

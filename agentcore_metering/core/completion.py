@@ -10,12 +10,13 @@ from typing import Any
 from agentcore_metering.core import dropped
 from agentcore_metering.core.deadline import deadline
 from agentcore_metering.core.errors import EmptyResponse, UnusableAnswer
-from agentcore_metering.core.failures import classify, scrub_exception
+from agentcore_metering.core.failures import classify
 from agentcore_metering.core.json_mode import repair_json_object
 from agentcore_metering.core.lifecycle import Attempt, Call
 from agentcore_metering.core.operations import OPERATIONS, completed_facts
 from agentcore_metering.core.responses import Reply, require_content
 from agentcore_metering.core.retry import RetryPolicy, answer_delay_s
+from agentcore_metering.core.scrubbing import scrub_exception
 from agentcore_metering.core.types import EMPTY, AttemptRecord, Failure, ResponseFacts, Status
 
 __all__ = ["ANY_ANSWER", "PLAIN_TEXT", "Answer", "AnswerRule", "acomplete", "complete", "json_object"]

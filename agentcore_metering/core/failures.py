@@ -6,20 +6,17 @@ a message: LiteLLM, the SDKs under it and HTTP clients each have their own class
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
-from agentcore_metering.core.masking import MASK, forms_of, has_form, mask_forms, redact
+from agentcore_metering.core.masking import redact
 from agentcore_metering.core.payload import read
 from agentcore_metering.core.types import Failure, FailureKind
 
-__all__ = ["classify", "scrub_exception"]
-
-MAX_DEPTH = 6
-"""Levels of an exception's attributes that are looked at for secrets."""
+__all__ = ["classify", "never_reached_a_server"]
 
 _BY_CLASS_NAME: dict[str, FailureKind] = {
     "AuthenticationError": FailureKind.INVALID_API_KEY,
@@ -106,75 +103,9 @@ def classify(exc: BaseException, secrets: Iterable[str] = (), now: datetime | No
     )
 
 
-def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
-    """Mask secrets in the exception's own texts and cut its traceback and chain, whose frames hold the key in their locals.
-
-    The exception stays the same object of the same type.
-    """
-    known = tuple(secrets)
-    forms = forms_of(known)
-    is_lost = _BY_CLASS_NAME.get(type(exc).__name__) is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc)
-    # What the chain alone could tell, told anew without its frames.
-    cause = ConnectionError("The provider was not reached.") if is_lost else None
-    vars(exc).update({name: _masked(value, known, forms) for name, value in vars(exc).items()})
-    args = tuple(_masked(arg, known, forms) for arg in exc.args)
-    for name, value in (("args", args), ("__traceback__", None), ("__cause__", cause), ("__context__", None)):
-        # Whatever its class makes of an assignment: one may be frozen.
-        object.__setattr__(exc, name, value)
-
-
-def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth: int = 0) -> Any:
-    """`value` without the secrets, itself where it has none; a response and its requests are masked in place: headers, body and address."""
-    if isinstance(value, str):
-        return redact(value, secrets) if has_form(value, forms) else value
-    if isinstance(value, bytes):
-        return _masked_bytes(value, forms)
-    if depth >= MAX_DEPTH:
-        return value
-    if isinstance(value, dict):
-        masked = {key: _masked(item, secrets, forms, depth + 1) for key, item in value.items()}
-        return masked if any(masked[key] is not value[key] for key in value) else value
-    if isinstance(value, (list, tuple)):
-        items = [_masked(item, secrets, forms, depth + 1) for item in value]
-        if all(new is old for new, old in zip(items, value, strict=True)):
-            return value
-        return items if isinstance(value, list) else tuple(items)
-    if isinstance(value, MutableMapping):
-        for key, item in list(value.items()):
-            value[key] = _masked(item, secrets, forms, depth + 1)
-    # Underscored where httpx raises for what there is not.
-    for name in ("headers", "_request", "next_request", "history"):
-        part = getattr(value, name, None)
-        if part is not None:
-            _masked(part, secrets, forms, depth + 1)
-    own = getattr(value, "__dict__", {})
-    _mask_body(own, forms)
-    _mask_address(own, forms)
-    return value
-
-
-def _mask_body(message: dict[str, Any], forms: tuple[str, ...]) -> None:
-    """The body of an httpx response or request, given by its attributes: LiteLLM's later releases keep it on the exception."""
-    content = message.get("_content")
-    if not isinstance(content, bytes):
-        return
-    message["_content"] = _masked_bytes(content, forms)
-    if message["_content"] is not content:
-        message.pop("_text", None)
-
-
-def _masked_bytes(content: bytes, forms: tuple[str, ...]) -> bytes:
-    masked = content
-    for form in forms:
-        masked = masked.replace(form.encode("utf-8", "surrogatepass"), MASK.encode())
-    return content if masked == content else masked
-
-
-def _mask_address(message: dict[str, Any], forms: tuple[str, ...]) -> None:
-    """The address of a request, given by its attributes: some providers have the key in its query."""
-    url = message.get("url")
-    if url is not None and has_form(str(url), forms):
-        message["url"] = type(url)(mask_forms(str(url), forms))
+def never_reached_a_server(exc: BaseException) -> bool:
+    """Whether `exc` says that a server failed where none was reached, which its chain alone can tell."""
+    return _BY_CLASS_NAME.get(type(exc).__name__) is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc)
 
 
 def _kind(exc: BaseException) -> FailureKind:

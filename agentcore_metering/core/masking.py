@@ -51,7 +51,7 @@ def forms_of(secrets: Iterable[str]) -> tuple[str, ...]:
 
     The longest first, so that of a secret that begins with another one nothing is left.
     """
-    forms = {form for secret in secrets if len(secret) >= MIN_SECRET_CHARS for form in _forms(secret)}
+    forms = dict.fromkeys(form for secret in secrets if len(secret) >= MIN_SECRET_CHARS for form in _forms(secret))
     return tuple(sorted(forms, key=len, reverse=True))
 
 

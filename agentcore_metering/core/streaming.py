@@ -18,11 +18,12 @@ from agentcore_metering.core import dropped
 from agentcore_metering.core.chunks import Delta, StreamAccumulator
 from agentcore_metering.core.containment import contained
 from agentcore_metering.core.deadline import deadline
-from agentcore_metering.core.failures import classify, scrub_exception
+from agentcore_metering.core.failures import classify
 from agentcore_metering.core.lifecycle import Attempt, Call
 from agentcore_metering.core.operations import completed_facts
 from agentcore_metering.core.response_events import ResponseEvents
 from agentcore_metering.core.retry import RetryPolicy
+from agentcore_metering.core.scrubbing import scrub_exception
 from agentcore_metering.core.stream_time import StreamTime
 from agentcore_metering.core.types import AttemptRecord, Failure, ResponseFacts, Status
 
