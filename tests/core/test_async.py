@@ -15,7 +15,8 @@ import pytest
 from agentcore_metering.core import dropped
 from agentcore_metering.core.completion import acomplete, json_object
 from agentcore_metering.core.lifecycle import Call
-from agentcore_metering.core.streaming import AsyncCompletionStream, StreamAnswer
+from agentcore_metering.core.stream_run import StreamAnswer
+from agentcore_metering.core.streaming import AsyncCompletionStream
 from agentcore_metering.core.types import AttemptRecord, CallContext, Status, UsageSource
 from tests.core.test_streaming import CHUNKS
 from tests.fakes import ScriptedBackend, World, make_chunk, make_request, make_response, provider_error
@@ -139,6 +140,20 @@ def test_acomplete_dropped_while_it_waits_for_a_retry_is_a_cancelled_call() -> N
 
     assert dropped.wait(5)
     assert [call.status for call in world.observer.calls] == [Status.CANCELLED]
+
+
+def test_stream_that_an_exception_is_thrown_into_raises_it_and_is_cancelled() -> None:
+    world = World(ScriptedBackend(CHUNKS))
+    stream = make_stream(world)
+
+    async def case() -> None:
+        await anext(stream)
+        await stream.athrow(LookupError, "why")
+
+    with pytest.raises(LookupError, match="why"):
+        run(case())
+
+    assert statuses(world) == [(1, Status.CANCELLED)]
 
 
 def test_gathered_calls_keep_their_own_records() -> None:
