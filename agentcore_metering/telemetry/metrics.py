@@ -29,7 +29,8 @@ from agentcore_metering.core.types import (
     Usage,
 )
 from agentcore_metering.telemetry import semconv, tally
-from agentcore_metering.telemetry.attributes import AttributeMap, CallTotals, base_attributes, cost_source, error_type
+from agentcore_metering.telemetry.attributes import AttributeMap, base_attributes, error_type
+from agentcore_metering.telemetry.totals import CallTotals, cost_source
 
 _BASE_CACHE_SIZE = 256
 """Pairs of target and response model whose attributes are kept."""

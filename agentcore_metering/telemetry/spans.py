@@ -20,6 +20,7 @@ from agentcore_metering.core.types import CallContext, CallRecord, CallRequest, 
 from agentcore_metering.telemetry import attributes, semconv
 from agentcore_metering.telemetry.content import CapturedContent
 from agentcore_metering.telemetry.neighbours import suppressing
+from agentcore_metering.telemetry.totals import CallTotals
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -133,9 +134,7 @@ class CallSpan:
             self._active_context = suppressing(self.context, self._operation)
         return _Activation(self._active_context)
 
-    def describe(
-        self, record: CallRecord, totals: attributes.CallTotals, cost_convention: attributes.CostConvention
-    ) -> None:
+    def describe(self, record: CallRecord, totals: CallTotals, cost_convention: attributes.CostConvention) -> None:
         """Set on the span what `record` says; nothing on a span that is not recorded."""
         if not self.is_recording:
             return
