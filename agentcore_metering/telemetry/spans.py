@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from contextvars import Token
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from types import TracebackType
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -54,9 +53,7 @@ class _Activation:
     def __enter__(self) -> None:
         self._token = context_api.attach(self._context)
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         context_api.detach(self._token)
 
 
