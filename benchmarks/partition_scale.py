@@ -151,7 +151,7 @@ class _Writing:
         from django.utils import timezone
 
         from agentcore_metering.adapters.django.persistence.rows import insert_rows
-        from agentcore_metering.core.lifecycle import uuid7
+        from agentcore_metering.core.ids import uuid7
         from tests.django.builders import usage_values
 
         made = [

@@ -37,7 +37,9 @@ class _Keeper:
 
     def __init__(self) -> None:
         self.alarms: set[Alarm] = set()
-        self._starting = threading.Lock()
+        # Reentrant: a signal handler that makes a call may interrupt the start of the thread.
+        self._starting = threading.RLock()
+        self._is_starting = False
         self._has_thread = False
         # Its `put` may be called by a signal handler in the middle of another one.
         self._earlier: SimpleQueue[None] = SimpleQueue()
@@ -45,7 +47,11 @@ class _Keeper:
 
     def add(self, alarm: Alarm) -> None:
         self.alarms.add(alarm)
-        self._ensure_thread()
+        try:
+            self._ensure_thread()
+        except RuntimeError:
+            self.alarms.discard(alarm)
+            raise
         if alarm.due_s < self._wakes_s:
             self._earlier.put(None)
 
@@ -53,9 +59,14 @@ class _Keeper:
         if self._has_thread:
             return
         with self._starting:
-            if not self._has_thread:
+            if self._is_starting or self._has_thread:
+                return
+            self._is_starting = True
+            try:
                 threading.Thread(target=self._keep, name="agentcore-metering-alarms", daemon=True).start()
                 self._has_thread = True
+            finally:
+                self._is_starting = False
 
     def _keep(self) -> None:
         while True:

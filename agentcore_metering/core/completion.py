@@ -10,12 +10,13 @@ from typing import Any
 from agentcore_metering.core import dropped
 from agentcore_metering.core.deadline import deadline
 from agentcore_metering.core.errors import EmptyResponse, UnusableAnswer
-from agentcore_metering.core.failures import classify, scrub_exception
+from agentcore_metering.core.failures import classify
 from agentcore_metering.core.json_mode import repair_json_object
 from agentcore_metering.core.lifecycle import Attempt, Call
 from agentcore_metering.core.operations import OPERATIONS, completed_facts
 from agentcore_metering.core.responses import Reply, require_content
 from agentcore_metering.core.retry import RetryPolicy, answer_delay_s
+from agentcore_metering.core.scrubbing import scrub_exception
 from agentcore_metering.core.types import EMPTY, AttemptRecord, Failure, ResponseFacts, Status
 
 __all__ = ["ANY_ANSWER", "PLAIN_TEXT", "Answer", "AnswerRule", "acomplete", "complete", "json_object"]
@@ -74,7 +75,11 @@ def complete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
             delay_s = run.recover(attempt, exc)
             if delay_s is None:
                 raise
-        call.services.clock.sleep(delay_s)
+        try:
+            call.services.clock.sleep(delay_s)
+        except BaseException:
+            call.end(Status.CANCELLED)
+            raise
 
 
 async def acomplete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
@@ -91,13 +96,21 @@ async def acomplete(call: Call, rule: AnswerRule = PLAIN_TEXT) -> Answer:
             raise
         except BaseException as exc:
             delay_s = run.recover(attempt, exc)
-            await call.settle()
             if delay_s is None:
+                await call.settle()
                 raise
         else:
             await call.settle()
             return answer
-        await call.services.clock.asleep(delay_s)
+        try:
+            await call.settle()
+            await call.services.clock.asleep(delay_s)
+        except GeneratorExit:
+            dropped.end_later(partial(call.end, Status.CANCELLED))
+            raise
+        except BaseException:
+            call.end(Status.CANCELLED)
+            raise
 
 
 class _Run:

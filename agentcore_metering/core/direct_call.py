@@ -17,7 +17,7 @@ from agentcore_metering.core.failures import classify
 from agentcore_metering.core.lifecycle import Attempt, Call
 from agentcore_metering.core.operations import OPERATIONS, completed_facts
 from agentcore_metering.core.stream_layers import keeping_events
-from agentcore_metering.core.streaming import StreamRun
+from agentcore_metering.core.stream_run import StreamRun
 from agentcore_metering.core.types import ResponseFacts, Status
 
 __all__ = ["PART", "DirectCall", "DirectStream"]

@@ -13,8 +13,9 @@ from typing import Any
 from agentcore_metering.constants import LITELLM_REQUEST_TIMEOUT
 from agentcore_metering.core.gateway import provider_of
 from agentcore_metering.core.operations import OPERATIONS
+from agentcore_metering.core.options import retries_of, timeout_of
 from agentcore_metering.core.providers import Provider, provider_named, semconv_provider_name
-from agentcore_metering.core.request import RequestPolicy, retries_of, server_of, span_parameters, timeout_of
+from agentcore_metering.core.request import RequestPolicy, server_of, span_parameters
 from agentcore_metering.core.types import CallRequest, ModelTarget
 
 __all__ = ["direct_request", "ready_request"]

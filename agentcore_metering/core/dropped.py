@@ -24,7 +24,8 @@ EXIT_WAIT_S = 2.0
 # Its `put` is reentrant: the one queue that a destructor may use.
 _queue: SimpleQueue[Work] = SimpleQueue()
 _kept: set[object] = set()
-_lock = threading.Lock()
+# Reentrant: a signal handler that makes a call may interrupt another one's first.
+_lock = threading.RLock()
 _owner_pid = 0
 
 
@@ -39,11 +40,14 @@ def release(thing: object) -> None:
 
 
 def prepare() -> None:
-    """Make sure that somebody in this process will do the work. To be called where a thread may be started: not in a destructor."""
+    """Make sure that somebody in this process will do the work; where no thread can be started now, the next call tries it again.
+
+    To be called where a thread may be started: not in a destructor.
+    """
     global _owner_pid  # noqa: PLW0603 - one thread a process, made anew after a fork
     if _owner_pid == os.getpid():
         return
-    with _lock:
+    with contained("stream"), _lock:
         if _owner_pid != os.getpid():
             threading.Thread(target=_work, name="agentcore-metering-dropped", daemon=True).start()
             _owner_pid = os.getpid()
@@ -72,4 +76,11 @@ def _work() -> None:
         del work
 
 
+def _begin_anew_in_child() -> None:
+    global _lock, _queue  # noqa: PLW0603 - a thread of the parent may have held the lock, and what is in the queue is the parent's
+    _lock = threading.RLock()
+    _queue = SimpleQueue()
+
+
+os.register_at_fork(after_in_child=_begin_anew_in_child)
 atexit.register(wait, EXIT_WAIT_S)

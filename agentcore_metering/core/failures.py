@@ -6,20 +6,17 @@ a message: LiteLLM, the SDKs under it and HTTP clients each have their own class
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agentcore_metering.core.errors import EmptyResponse, InvalidJSON
-from agentcore_metering.core.masking import MASK, forms_of, has_form, mask_forms, redact
+from agentcore_metering.core.masking import redact
 from agentcore_metering.core.payload import read
 from agentcore_metering.core.types import Failure, FailureKind
 
-__all__ = ["classify", "scrub_exception"]
-
-MAX_DEPTH = 6
-"""Levels of an exception's attributes that are looked at for secrets."""
+__all__ = ["classify", "never_reached_a_server"]
 
 _BY_CLASS_NAME: dict[str, FailureKind] = {
     "AuthenticationError": FailureKind.INVALID_API_KEY,
@@ -100,75 +97,15 @@ def classify(exc: BaseException, secrets: Iterable[str] = (), now: datetime | No
     return Failure(
         kind=kind,
         error_type=_error_type(exc),
-        message=redact(str(exc), secrets),
+        message=redact(_text(exc), secrets),
         is_retryable=_is_retryable(exc, kind),
         retry_after_s=_retry_after_s(exc, now),
     )
 
 
-def scrub_exception(exc: BaseException, secrets: Iterable[str]) -> None:
-    """Mask secrets in the exception's own texts and cut its traceback and chain, whose frames hold the key in their locals.
-
-    The exception stays the same object of the same type.
-    """
-    known = tuple(secrets)
-    forms = forms_of(known)
-    if has_form(str(exc), forms):
-        exc.args = tuple(redact(arg, known) if isinstance(arg, str) else arg for arg in exc.args)
-    for name, value in list(vars(exc).items()):
-        masked = _masked(value, known, forms)
-        if masked is not value:
-            setattr(exc, name, masked)
-    is_lost = _BY_CLASS_NAME.get(type(exc).__name__) is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc)
-    exc.__traceback__ = None
-    # What the chain alone could tell, told anew without its frames.
-    exc.__cause__ = ConnectionError("The provider was not reached.") if is_lost else None
-    exc.__context__ = None
-
-
-def _masked(value: Any, secrets: tuple[str, ...], forms: tuple[str, ...], depth: int = 0) -> Any:
-    """`value` without the secrets, itself where it has none; a response and its requests are masked in place: headers, body and address."""
-    if isinstance(value, str):
-        return redact(value, secrets) if has_form(value, forms) else value
-    if depth >= MAX_DEPTH:
-        return value
-    if isinstance(value, dict):
-        masked = {key: _masked(item, secrets, forms, depth + 1) for key, item in value.items()}
-        return masked if any(masked[key] is not value[key] for key in value) else value
-    if isinstance(value, list):
-        items = [_masked(item, secrets, forms, depth + 1) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    if isinstance(value, MutableMapping):
-        for key, item in list(value.items()):
-            value[key] = _masked(item, secrets, forms, depth + 1)
-    # Underscored where httpx raises for what there is not.
-    for name in ("headers", "_request", "next_request", "history"):
-        part = getattr(value, name, None)
-        if part is not None:
-            _masked(part, secrets, forms, depth + 1)
-    own = getattr(value, "__dict__", {})
-    _mask_body(own, forms)
-    _mask_address(own, forms)
-    return value
-
-
-def _mask_body(message: dict[str, Any], forms: tuple[str, ...]) -> None:
-    """The body of an httpx response or request, given by its attributes: LiteLLM's later releases keep it on the exception."""
-    content = message.get("_content")
-    if not isinstance(content, bytes):
-        return
-    for form in forms:
-        content = content.replace(form.encode("utf-8", "surrogatepass"), MASK.encode())
-    if content != message["_content"]:
-        message["_content"] = content
-        message.pop("_text", None)
-
-
-def _mask_address(message: dict[str, Any], forms: tuple[str, ...]) -> None:
-    """The address of a request, given by its attributes: some providers have the key in its query."""
-    url = message.get("url")
-    if url is not None and has_form(str(url), forms):
-        message["url"] = type(url)(mask_forms(str(url), forms))
+def never_reached_a_server(exc: BaseException) -> bool:
+    """Whether `exc` says that a server failed where none was reached, which its chain alone can tell."""
+    return _BY_CLASS_NAME.get(type(exc).__name__) is FailureKind.UPSTREAM_ERROR and _was_not_answered(exc)
 
 
 def _kind(exc: BaseException) -> FailureKind:
@@ -199,6 +136,13 @@ def _was_not_answered(exc: BaseException) -> bool:
         _BY_CLASS_NAME.get(type(error).__name__) is FailureKind.NETWORK_ERROR
         for error in _chain(exc, with_context=True)
     )
+
+
+def _text(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:  # noqa: BLE001 - a provider's exception without a text must not cost the call its own
+        return type(exc).__name__
 
 
 def _error_type(exc: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 
 from agentcore_metering.core.errors import InvalidJSON
 
@@ -25,9 +26,11 @@ def repair_json_object(text: str) -> str:
     # Loaded where it is needed: most answers need no repair.
     from json_repair import repair_json
 
-    repaired = repair_json(body)
-    if isinstance(repaired, str) and _is_object(repaired):
-        return repaired
+    # A model that has gone astray opens brackets without end.
+    with suppress(RecursionError):
+        repaired = repair_json(body)
+        if isinstance(repaired, str) and _is_object(repaired):
+            return repaired
     raise InvalidJSON(
         f"The answer is no JSON object and could not be repaired into one; it begins {body[:SHOWN_CHARS]!r}"
     )
@@ -41,5 +44,5 @@ def _unfenced(text: str) -> str:
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -5,21 +5,17 @@ Whatever fails in them is contained here; the caller's result or exception is ne
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
-from random import Random
 from typing import Any
-from uuid import UUID
 
-from agentcore_metering.core import redirects
+from agentcore_metering.core.activation import Activation
 from agentcore_metering.core.containment import contained
 from agentcore_metering.core.fallback import FallbackPlan
+from agentcore_metering.core.ids import uuid7
 from agentcore_metering.core.log_masking import remember_secrets
-from agentcore_metering.core.nesting import metered
 from agentcore_metering.core.otel_callbacks import with_parent
 from agentcore_metering.core.ports import (
     CallObservation,
@@ -48,7 +44,7 @@ from agentcore_metering.core.types import (
     UsageSource,
 )
 
-__all__ = ["Attempt", "Call", "CallServices", "uuid7"]
+__all__ = ["Attempt", "Call", "CallServices"]
 
 AttemptListener = Callable[[AttemptRecord], None]
 
@@ -164,7 +160,7 @@ class Call:
 
     def activate(self) -> AbstractContextManager[None]:
         """A context in which the provider is called with the call's span current; see `CallObservation.activate`."""
-        return _Activation(self._observation)
+        return Activation(self._observation)
 
     def note_first_chunk(self) -> None:
         """The caller is about to get his first text."""
@@ -319,41 +315,6 @@ class Attempt:
         return None, CostStatus.UNPRICED if has_usage else CostStatus.NO_USAGE
 
 
-class _Activation:
-    """An observation's activation, whose own failures are contained, in a context that is marked as metered and keeps redirects to their host.
-
-    A stream enters one for each of its chunks.
-    """
-
-    __slots__ = ("_observation", "_scope", "_section", "_was_confined")
-
-    def __init__(self, observation: CallObservation) -> None:
-        self._observation = observation
-        self._scope: AbstractContextManager[None] | None = None
-        self._section = metered()
-        self._was_confined = False
-
-    def __enter__(self) -> None:
-        self._section.__enter__()
-        self._was_confined = redirects.confine()
-        with contained("telemetry"):
-            scope = self._observation.activate()
-            scope.__enter__()
-            self._scope = scope
-
-    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
-        self._section.close()
-        if kind is GeneratorExit:
-            # The coroutine is being destroyed, perhaps by the garbage collector in the middle of somebody's ContextVar.set: another one
-            # then would crash CPython 3.11, and the context that was entered is gone with its task.
-            return
-        redirects.release(self._was_confined)
-        self._section.__exit__()
-        if self._scope is not None:
-            with contained("telemetry"):
-                self._scope.__exit__(None, None, None)
-
-
 class _Unobserved:
     """The observation of a call whose observer failed at its start."""
 
@@ -368,15 +329,3 @@ class _Unobserved:
 
     def call_ended(self, record: CallRecord) -> None:
         """Nobody to tell."""
-
-
-_random = Random()  # noqa: S311 - ids are to be unique, not secret
-"""Seeded by the system's entropy once in a process: asking for it each time would let go of the interpreter's lock in every call."""
-os.register_at_fork(after_in_child=_random.seed)
-
-
-def uuid7() -> UUID:
-    """A time-ordered UUID (RFC 9562 version 7): 48 bits of Unix milliseconds, then random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | _random.getrandbits(80)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)

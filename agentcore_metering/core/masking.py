@@ -47,10 +47,12 @@ def has_form(text: str, forms: Iterable[str]) -> bool:
 
 
 def forms_of(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Each secret as it is, as in a URL, in base64, and as a text in JSON or Python writes it."""
-    return tuple(
-        dict.fromkeys(form for secret in secrets if len(secret) >= MIN_SECRET_CHARS for form in _forms(secret))
-    )
+    """Each secret as it is, as in a URL, in base64, and as a text in JSON or Python writes it.
+
+    The longest first, so that of a secret that begins with another one nothing is left.
+    """
+    forms = dict.fromkeys(form for secret in secrets if len(secret) >= MIN_SECRET_CHARS for form in _forms(secret))
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -10,15 +10,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from agentcore_metering.core.money import EXACT
 from agentcore_metering.core.off_peak import off_peak_prices
 from agentcore_metering.core.types import ModelTarget, ResponseFacts, TokenClass
 from agentcore_metering.core.usage import CLASS_PARENTS
 
-__all__ = ["EXACT", "EntryPrices", "UnknownPrice", "entry_prices", "is_regional", "tier_of", "tier_word"]
+__all__ = ["EntryPrices", "UnknownPrice", "entry_prices", "is_regional", "tier_of", "tier_word"]
 
 _KEYS: Mapping[TokenClass, str] = {
     TokenClass.INPUT: "input_cost_per_token",
@@ -63,10 +64,6 @@ _STANDARD_ENDINGS = [""]
 _INCLUSIVE_THRESHOLDS = frozenset({"xai"})
 _REGIONAL_HOST = re.compile(r"\A(eu|us)\.api\.openai\.com\Z")
 _EVERYWHERE = frozenset({"global", "not_available"})
-
-
-EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-"""Money is computed by this one's methods: a host may have set its threads to fewer digits, and a thread's own is a context variable."""
 
 
 class UnknownPrice(Exception):

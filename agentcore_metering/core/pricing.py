@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from agentcore_metering.core.money import EXACT, exact_amount
 from agentcore_metering.core.ports import PriceSource
-from agentcore_metering.core.price_entry import EXACT
 from agentcore_metering.core.types import (
     EMPTY,
     Cost,
@@ -26,10 +26,7 @@ from agentcore_metering.core.types import (
 )
 from agentcore_metering.core.usage import CLASS_PARENTS, tokens_by_class
 
-__all__ = ["PriceBook", "compute_amount", "exact_amount", "price_attempt", "unit_price_of"]
-
-QUANTUM = Decimal("1e-12")
-"""The smallest amount that is kept: 12 decimal places."""
+__all__ = ["PriceBook", "compute_amount", "price_attempt", "unit_price_of"]
 
 FEES = frozenset({"queries", "web_searches"})
 """Units that are charged beside tokens; the others measure what tokens measure too."""
@@ -90,7 +87,7 @@ def compute_amount(usage: Usage, price: Price, units: Mapping[str, Decimal] = EM
         if unit_price is None:
             return None
         total = EXACT.add(total, EXACT.multiply(quantity, unit_price))
-    return total.quantize(QUANTUM, context=EXACT)
+    return exact_amount(total)
 
 
 def unit_price_of(price: Price, token_class: TokenClass) -> Decimal | None:
@@ -105,11 +102,6 @@ def unit_price_of(price: Price, token_class: TokenClass) -> Decimal | None:
             return None if is_shorter_write else price.unit_prices[current]
         current = CLASS_PARENTS.get(current)
     return None
-
-
-def exact_amount(value: Decimal) -> Decimal:
-    """`value` at 12 decimal places, half to even."""
-    return value.quantize(QUANTUM, context=EXACT)
 
 
 def _token_charges(usage: Usage, price: Price) -> Iterator[tuple[Decimal, Decimal | None]]:

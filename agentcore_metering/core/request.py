@@ -5,42 +5,32 @@ Leaves to others: which configuration applies (the adapter), how often it is sen
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from agentcore_metering.constants import (
-    DEFAULT_COST_CURRENCY,
-    LITELLM_NUM_RETRIES,
-    LITELLM_REQUEST_TIMEOUT,
-    MAX_NUM_RETRIES,
-    THINKING_OFF_PREFIXES,
-)
+from agentcore_metering.constants import THINKING_OFF_PREFIXES
 from agentcore_metering.core.arguments import CallArguments, OperationArguments
 from agentcore_metering.core.decision_providers import DECISIONS, decision_options
 from agentcore_metering.core.errors import ConfigError
 from agentcore_metering.core.operations import OPERATIONS, OperationSpec
+from agentcore_metering.core.options import cost_currency_of, retries_of, seconds_of, timeout_of
 from agentcore_metering.core.providers import Provider, get_provider, semconv_provider_name
 from agentcore_metering.core.routing import find_route
 from agentcore_metering.core.texts import Text
 from agentcore_metering.core.types import CallRequest, ModelConfig, ModelTarget
 
 __all__ = [
-    "CREDENTIAL_KEYS",
     "RequestPolicy",
     "build_request",
     "litellm_params",
-    "retries_of",
     "server_of",
-    "silence_of",
     "span_parameters",
-    "timeout_of",
 ]
 
-CREDENTIAL_KEYS = (
+_FORWARDED_KEYS = (
     "api_key",
     "api_base",
     "api_version",
@@ -77,7 +67,7 @@ CREDENTIAL_KEYS = (
     "space_id",
     "token",
 )
-"""Configuration keys that every LiteLLM function is given under the same name. Any other key is the host's own and stays here.
+"""Configuration keys that every LiteLLM function is given as they are. Any other key is the host's own and stays here.
 
 Which sampling keys a function is given besides says `operations`.
 """
@@ -189,8 +179,8 @@ def _make_plan(config: ModelConfig, call: OperationArguments, given: Mapping[str
         nested=tuple(name for name, value in params.items() if isinstance(value, (dict, list))),
         target=_target(config, options, spec, {**params, **given}, is_streaming=call.is_streaming),
         max_retries=max_retries,
-        idle_timeout_s=_seconds(options, "stream_idle_timeout_seconds"),
-        total_timeout_s=_seconds(options, "stream_total_timeout_seconds"),
+        idle_timeout_s=seconds_of(options, "stream_idle_timeout_seconds"),
+        total_timeout_s=seconds_of(options, "stream_total_timeout_seconds"),
     )
 
 
@@ -206,7 +196,7 @@ def litellm_params(provider_id: str, options: Mapping[str, Any], function: str =
         options = decision_options(provider_id, options)
     _require_keys(provider, options)
     route = find_route(provider, _model(provider, options), function)
-    names = {**{key: key for key in CREDENTIAL_KEYS}, **OPERATIONS[function].sampling}
+    names = {**{key: key for key in _FORWARDED_KEYS}, **OPERATIONS[function].sampling}
     params = {names[key]: options[key] for key in names if options.get(key) is not None}
     params["model"] = route.litellm_model
     if route.custom_llm_provider is not None:
@@ -287,17 +277,8 @@ def _target(
         config_uuid=config.uuid,
         config_scope=config.scope,
         requested_service_tier=str(params["service_tier"]) if params.get("service_tier") else None,
-        cost_currency=_cost_currency(config.options),
+        cost_currency=cost_currency_of(config.options),
     )
-
-
-def _cost_currency(options: Mapping[str, Any]) -> str:
-    currency = options.get("cost_currency") or DEFAULT_COST_CURRENCY
-    if not isinstance(currency, str) or not re.fullmatch("[A-Z]{3}", currency):
-        raise ConfigError(
-            Text("cost_currency must be an ISO 4217 code such as CNY, not %(value)r.", {"value": currency})
-        )
-    return currency
 
 
 def _require_keys(provider: Provider, options: Mapping[str, Any]) -> None:
@@ -332,60 +313,6 @@ def _model(provider: Provider, options: Mapping[str, Any]) -> str:
             )
         )
     return model
-
-
-def _seconds(options: Mapping[str, Any], key: str) -> float | None:
-    value = options.get(key)
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if isinstance(value, bool) or not 0 < seconds < float("inf"):
-        raise ConfigError(
-            Text("%(key)s must be a number of seconds above 0, not %(value)r.", {"key": key, "value": value})
-        )
-    return seconds
-
-
-def timeout_of(value: Any) -> int:
-    """Whole seconds, LiteLLM's own where there is no value. Raises ConfigError for anything else."""
-    if value is None:
-        return LITELLM_REQUEST_TIMEOUT
-    try:
-        seconds = int(value)
-    except (TypeError, ValueError, OverflowError):
-        seconds = 0
-    if isinstance(value, bool) or seconds <= 0:
-        raise ConfigError(
-            Text("request_timeout_seconds must be a whole number of seconds above 0, not %(value)r.", {"value": value})
-        )
-    return seconds
-
-
-def silence_of(options: Mapping[str, Any]) -> float:
-    """Seconds that a call by a configuration of these `options` may hear nothing; LiteLLM's own limit where they cannot be used."""
-    try:
-        timeout_s = timeout_of(options.get("request_timeout_seconds"))
-        return max(timeout_s, _seconds(options, "stream_idle_timeout_seconds") or 0.0)
-    except ConfigError:
-        return float(LITELLM_REQUEST_TIMEOUT)
-
-
-def retries_of(value: Any) -> int:
-    """A number of retries, the default where there is no value. Raises ConfigError for anything else."""
-    if value is None:
-        return LITELLM_NUM_RETRIES
-    is_whole = isinstance(value, int) or (isinstance(value, str) and value.strip().isdigit())
-    if isinstance(value, bool) or not is_whole or not 0 <= int(value) <= MAX_NUM_RETRIES:
-        raise ConfigError(
-            Text(
-                "num_retries must be a whole number from 0 to %(most)s, not %(value)r.",
-                {"most": MAX_NUM_RETRIES, "value": value},
-            )
-        )
-    return int(value)
 
 
 def server_of(api_base: str | None) -> tuple[str | None, int | None]:

@@ -18,7 +18,7 @@ __all__ = ["StreamTime"]
 
 
 class StreamTime:
-    """The three limits of one call's stream, counted from its first request."""
+    """The three limits of one stream by one configuration, counted from that one's first request."""
 
     def __init__(self, call: Call) -> None:
         self._call = call

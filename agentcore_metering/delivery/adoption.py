@@ -43,6 +43,7 @@ class Adopter:
         self.interrupted = 0
         """Attempts whose process died before it could say how they ended."""
         self.unreadable_lines = 0
+        """Of the adopted segments."""
 
     def adopt(self, deliver: Deliver) -> int:
         """Deliver all orphaned segments; the number of them. Raises what `deliver` raises, and then goes on with them next time."""
@@ -105,8 +106,7 @@ class Adopter:
         return ends
 
     def _note_unreadable(self, line: Unreadable, segment: Segment) -> None:
-        self.unreadable_lines += 1
-        segment.is_damaged = True
+        segment.unreadable_lines += 1
         if line.reason is Reason.NEWER:
             segment.newer_version = line.version
         if self._throttle.is_due("unreadable"):
@@ -119,6 +119,7 @@ class Adopter:
             segment.retire()
             held.remove(segment)
             self.adopted += 1
+            self.unreadable_lines += segment.unreadable_lines
 
     def _warn(self, topic: str, fault: str) -> None:
         if self._throttle.is_due(f"adopt {topic}"):

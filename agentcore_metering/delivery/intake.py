@@ -99,7 +99,7 @@ class Intake:
         while records := self.peek(1):
             try:
                 self._journal.append_end(records[0])
-            except (OSError, ValueError) as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever the journal cannot do, the log can
                 self._drop(records[0], f"the process ends and the journal cannot be written: {exc}")
             self.settle(records)
 

@@ -147,8 +147,6 @@ class Journal:
             raise
         entries = list(read_lines(content, skip_starts=True))
         unreadable = sum(isinstance(entry, Unreadable) for entry in entries)
-        if unreadable:
-            segment.is_damaged = True
         records = tuple(entry for entry in entries if isinstance(entry, AttemptRecord))
         return Chunk(segment, segment.delivered + len(content), records, unreadable)
 
@@ -158,6 +156,7 @@ class Journal:
             if chunk.segment not in self._segments:
                 return
             chunk.segment.acknowledge(chunk.end)
+            chunk.segment.unreadable_lines += chunk.unreadable_lines
             self.settled += len(chunk.records)
             self._retire_delivered()
             self._settle_if_empty()

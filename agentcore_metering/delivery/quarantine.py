@@ -74,12 +74,12 @@ class Quarantine:
         self._count = 0
 
     def put(self, record: AttemptRecord, reason: Exception) -> None:
-        """Keep a record with the reason. Where the file cannot be written, the record goes to the log, whole."""
+        """Keep a record with the reason. Where it cannot be put into the file, it goes to the log, whole."""
         error = told(reason)
         try:
             self.append([quarantine_line(record, error, self._clock.now())])
-        except OSError as exc:
-            tell_whole(record, f"{error}; and {self.path} cannot be written: {exc}")
+        except Exception as exc:  # noqa: BLE001 - a record that has no line must not hold up those behind it
+            tell_whole(record, f"{error}; and it cannot be put into {self.path}: {told(exc)}")
             return
         self._count += 1
         if self._throttle.is_due("quarantine"):
@@ -139,8 +139,12 @@ def taken_from_quarantine(directory: Path) -> Iterator[Iterator[QuarantinedRecor
 
 
 def tell_whole(record: AttemptRecord, reason: str) -> None:
-    """The last stop of a record: the log, at CRITICAL, as JSON."""
-    logger.critical("A usage record could not be stored (%s): %s", reason, to_text(record))
+    """The last stop of a record: the log, at CRITICAL, as JSON; by its id alone where it has no text."""
+    try:
+        text = to_text(record)
+    except Exception as exc:  # noqa: BLE001 - this is the last stop, and what is behind the record must go on
+        text = f"attempt {record.id} of call {record.call_id}, which has no text: {type(exc).__name__}"
+    logger.critical("A usage record could not be stored (%s): %s", reason, text)
 
 
 def told(reason: Exception) -> str:

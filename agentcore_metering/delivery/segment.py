@@ -13,6 +13,7 @@ import fcntl
 import os
 import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["CORRUPT_SUFFIX", "HEADER_BYTES", "SUFFIX", "UNBORN_SUFFIX", "Segment"]
@@ -41,8 +42,8 @@ class Segment:
         """Everything before this offset is in the database."""
         self.is_full = False
         """Nothing is appended any more."""
-        self.is_damaged = False
-        """Something in it could not be read: it is kept aside instead of removed."""
+        self.unreadable_lines = 0
+        """Those that gave no record: with any, it is kept aside instead of removed."""
         self.newer_version: int | None = None
         """A later release wrote it: kept for that one."""
         self._fd = fd
@@ -75,7 +76,8 @@ class Segment:
             fd = os.open(path, os.O_RDWR | _NO_FOLLOW)
         except FileNotFoundError:
             return None
-        segment = cls._locked(fd, path)
+        with _closed_on_error(fd):
+            segment = cls._locked(fd, path)
         if segment is None:
             os.close(fd)
         return segment
@@ -90,11 +92,12 @@ class Segment:
             fd = os.open(path, (os.O_RDWR if may_acknowledge else os.O_RDONLY) | _NO_FOLLOW)
         except FileNotFoundError:
             return None
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode) or (may_acknowledge and facts.st_uid != os.geteuid()):
-            os.close(fd)
-            return None
-        return cls._at_rest(fd, path, facts.st_size)
+        with _closed_on_error(fd):
+            facts = os.fstat(fd)
+            if stat.S_ISREG(facts.st_mode) and not (may_acknowledge and facts.st_uid != os.geteuid()):
+                return cls._at_rest(fd, path, facts.st_size)
+        os.close(fd)
+        return None
 
     @classmethod
     def _at_rest(cls, fd: int, path: Path, size: int) -> Segment:
@@ -189,7 +192,7 @@ class Segment:
         """End a segment that is wholly delivered: remove its file, or set aside what could not be read. Its lock is given up."""
         if self.newer_version is not None:
             self._rename(f".v{self.newer_version}")
-        elif self.is_damaged:
+        elif self.unreadable_lines:
             self._rename(CORRUPT_SUFFIX)
         else:
             self.path.unlink(missing_ok=True)
@@ -211,6 +214,16 @@ class Segment:
     def _rename(self, suffix: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(self.path.with_name(self.path.name + suffix))
+
+
+@contextlib.contextmanager
+def _closed_on_error(fd: int) -> Iterator[None]:
+    """A descriptor that nobody would close any more: a bad disk is asked again every second."""
+    try:
+        yield
+    except BaseException:
+        os.close(fd)
+        raise
 
 
 def _reserve(fd: int, capacity: int) -> None:

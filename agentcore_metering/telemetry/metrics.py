@@ -29,7 +29,8 @@ from agentcore_metering.core.types import (
     Usage,
 )
 from agentcore_metering.telemetry import semconv, tally
-from agentcore_metering.telemetry.attributes import AttributeMap, CallTotals, base_attributes, cost_source, error_type
+from agentcore_metering.telemetry.attributes import AttributeMap, base_attributes, error_type
+from agentcore_metering.telemetry.totals import CallTotals, cost_source
 
 _BASE_CACHE_SIZE = 256
 """Pairs of target and response model whose attributes are kept."""
@@ -77,12 +78,13 @@ def _histogram(meter: Meter, instrument: semconv.Instrument) -> Histogram:
     return histogram
 
 
-_names_lock = threading.Lock()
+# Reentrant: a signal handler that makes a call may interrupt another one's look-up.
+_names_lock = threading.RLock()
 
 
 def _begin_anew_in_child() -> None:
     global _names_lock  # noqa: PLW0603 - another thread of the parent may have held it, and that thread does not exist here
-    _names_lock = threading.Lock()
+    _names_lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_begin_anew_in_child)

@@ -14,7 +14,6 @@ from opentelemetry.trace import Tracer, TracerProvider
 from agentcore_metering.core.types import AttemptRecord, CallContext, CallRecord, CallRequest, TraceLink
 from agentcore_metering.telemetry import semconv
 from agentcore_metering.telemetry.attributes import (
-    CallTotals,
     CostConvention,
     request_attributes,
     result_attributes,
@@ -24,6 +23,7 @@ from agentcore_metering.telemetry.content import CapturedContent, ContentPolicy
 from agentcore_metering.telemetry.events import ContentEvent, Emit, make_emitter
 from agentcore_metering.telemetry.metrics import DEFAULT_MAX_MODELS, CallMetrics
 from agentcore_metering.telemetry.spans import CallSpan
+from agentcore_metering.telemetry.totals import CallTotals
 
 
 class TelemetryObservation:

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from contextvars import Token
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from types import TracebackType
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -20,6 +19,7 @@ from agentcore_metering.core.types import CallContext, CallRecord, CallRequest, 
 from agentcore_metering.telemetry import attributes, semconv
 from agentcore_metering.telemetry.content import CapturedContent
 from agentcore_metering.telemetry.neighbours import suppressing
+from agentcore_metering.telemetry.totals import CallTotals
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,9 +53,7 @@ class _Activation:
     def __enter__(self) -> None:
         self._token = context_api.attach(self._context)
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         context_api.detach(self._token)
 
 
@@ -133,9 +131,7 @@ class CallSpan:
             self._active_context = suppressing(self.context, self._operation)
         return _Activation(self._active_context)
 
-    def describe(
-        self, record: CallRecord, totals: attributes.CallTotals, cost_convention: attributes.CostConvention
-    ) -> None:
+    def describe(self, record: CallRecord, totals: CallTotals, cost_convention: attributes.CostConvention) -> None:
         """Set on the span what `record` says; nothing on a span that is not recorded."""
         if not self.is_recording:
             return

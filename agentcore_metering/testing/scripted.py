@@ -72,7 +72,7 @@ class FakeLLM:
             raise step
         if isinstance(step, _Raw):
             return step.response
-        if function not in ("completion", "acompletion"):
+        if function != "completion":
             raise AssertionError(f"{function}() has no scripted answer: give one with fake_llm.give(...)")
         answer = step or _Answer(DEFAULT_TEXT, None, (), "stop", _usage(10, 5), None)
         model = str(arguments.get("model", MODEL)).rpartition("/")[2]

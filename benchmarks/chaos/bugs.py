@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agentcore_metering.adapters.django.persistence.journal import DjangoRowStore
-from agentcore_metering.core.lifecycle import uuid7
+from agentcore_metering.core.ids import uuid7
 from agentcore_metering.core.types import AttemptRecord
 from tests.delivery.worker import acknowledge_before_commit, adopt_without_lock, keep_the_parents_journal, plant
 

@@ -32,7 +32,7 @@ from grafana.generate.promql import (
     total,
     total_quantile,
 )
-from grafana.generate.series import ERROR_TYPE, MODEL, OPERATION, RESPONSE_MODEL
+from grafana.generate.series import COST_STATUS, ERROR_TYPE, MODEL, OPERATION, RESPONSE_MODEL
 from grafana.generate.shared import CALL_VARIABLES, COST_VARIABLE, DATASOURCE, slow_traces_link
 
 _LAG = "Exact up to the last export of each process; the rows in the database are what is billed by."
@@ -42,10 +42,6 @@ _FAILED = select(semconv.CALLS, FAILED_CALLS)
 _INPUT, _OUTPUT = select(semconv.INFERENCE_INPUT_TOKENS), select(semconv.INFERENCE_OUTPUT_TOKENS)
 _CACHED = select(semconv.INFERENCE_CACHE_READ_INPUT_TOKENS)
 _BY_MODEL = f"{{{{{MODEL}}}}}"
-
-
-def _instant(expression: str) -> Json:
-    return query(expression, instant=True)
 
 
 def build() -> Json:
@@ -70,21 +66,21 @@ def _figures() -> list[Panel]:
         stat(
             "Spend in $currency",
             f"Cost of all attempts in the chosen currency, failed ones that were billed included. {_LAG}",
-            _instant(or_zero(total(_COST))),
+            query(or_zero(total(_COST)), instant=True),
             "short",
             decimals=4,
         ),
         stat(
             "Calls",
             f"Calls that ended. A call with retries is one. {_LAG}",
-            _instant(or_zero(total(_CALLS))),
+            query(or_zero(total(_CALLS)), instant=True),
             "short",
             decimals=0,
         ),
         stat(
             "Failed calls",
             "Share of the calls that ended with an error. Calls that were cancelled are none.",
-            _instant(failed_share),
+            query(failed_share, instant=True),
             "percentunit",
             thresholds=(
                 {"color": "green", "value": None},
@@ -95,32 +91,32 @@ def _figures() -> list[Panel]:
         stat(
             "Input tokens",
             f"Cached ones included. {_LAG}",
-            _instant(or_zero(total(_INPUT))),
+            query(or_zero(total(_INPUT)), instant=True),
             "short",
         ),
-        stat("Output tokens", f"Reasoning included. {_LAG}", _instant(or_zero(total(_OUTPUT))), "short"),
+        stat("Output tokens", f"Reasoning included. {_LAG}", query(or_zero(total(_OUTPUT)), instant=True), "short"),
         stat(
             "Input from cache",
             "Share of the input tokens that a provider read from its cache.",
-            _instant(share(total(_CACHED), total(_INPUT))),
+            query(share(total(_CACHED), total(_INPUT)), instant=True),
             "percentunit",
         ),
         stat(
             "p95 duration",
             f"95 of 100 calls were faster, all of their attempts together. {_BUCKETED}",
-            _instant(total_quantile(0.95, semconv.INFERENCE_DURATION)),
+            query(total_quantile(0.95, semconv.INFERENCE_DURATION), instant=True),
             "s",
         ),
         stat(
             "p95 to the first chunk",
             f"Of streamed calls. {_BUCKETED}",
-            _instant(total_quantile(0.95, semconv.INFERENCE_TIME_TO_FIRST_CHUNK)),
+            query(total_quantile(0.95, semconv.INFERENCE_TIME_TO_FIRST_CHUNK), instant=True),
             "s",
         ),
         stat(
             "Unpriced attempts",
             "Attempts that used tokens no price is known for: what they cost is in no figure here.",
-            _instant(or_zero(total(select(semconv.ATTEMPTS, f'{CALLS},agentcore_metering_cost_status="unpriced"')))),
+            query(or_zero(total(select(semconv.ATTEMPTS, f'{CALLS},{COST_STATUS}="unpriced"'))), instant=True),
             "short",
             thresholds=GREEN_THEN_RED,
             decimals=0,
@@ -128,7 +124,7 @@ def _figures() -> list[Panel]:
         stat(
             "Retries",
             "Attempts that another attempt of the same call followed.",
-            _instant(or_zero(total(select(semconv.RETRIES)))),
+            query(or_zero(total(select(semconv.RETRIES))), instant=True),
             "short",
             decimals=0,
         ),

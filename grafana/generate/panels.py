@@ -79,13 +79,13 @@ def sql(statement: str, *, is_series: bool = False) -> Json:
     }
 
 
-def traceql(statement: str, limit: int = 50) -> Json:
+def traceql(statement: str) -> Json:
     """A Tempo target."""
     return {
         "datasource": TEMPO,
         "queryType": "traceql",
         "query": statement,
-        "limit": limit,
+        "limit": 50,
         "tableType": "traces",
     }
 
@@ -161,9 +161,9 @@ def metric_variable(name: str, label: str, series: str, *, has_all: bool = True,
     )
 
 
-def sql_variable(name: str, statement: str, *, has_all: bool = True) -> Json:
+def sql_variable(name: str, statement: str) -> Json:
     """A variable with the values of a query; "All" is all of them."""
-    return _variable(name, DATABASE, " ".join(statement.split()), has_all=has_all, all_value=None)
+    return _variable(name, DATABASE, " ".join(statement.split()), has_all=True, all_value=None)
 
 
 def _variable(name: str, datasource: Json, of: Any, *, has_all: bool, all_value: str | None) -> Json:
@@ -180,10 +180,7 @@ def _variable(name: str, datasource: Json, of: Any, *, has_all: bool, all_value:
     }
     if has_all:
         variable["current"] = {"text": ["All"], "value": ["$__all"]}
-    if isinstance(of, dict):
-        variable["definition"] = of["query"]
-    else:
-        variable["definition"] = of
+    variable["definition"] = of["query"] if isinstance(of, dict) else of
     if has_all and all_value:
         variable["allValue"] = all_value
     return variable

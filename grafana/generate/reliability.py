@@ -19,6 +19,7 @@ from grafana.generate.panels import (
 )
 from grafana.generate.promql import (
     CALLS,
+    FAILED_CALLS,
     PROCESS,
     WITH_ERROR,
     or_none,
@@ -33,9 +34,6 @@ from grafana.generate.shared import CALL_VARIABLES, DATASOURCE, slow_traces_link
 
 SLOW_S = "10.24"
 """The bound above which a call counts as slow: one that the histogram has. The alerts use the same."""
-
-_RETRIES = semconv.RETRIES
-_ATTEMPTS = select(semconv.ATTEMPTS)
 
 
 def build() -> Json:
@@ -90,7 +88,7 @@ def _errors() -> list[Panel]:
         Panel(
             "Retries by cause",
             "Attempts per second that another attempt of the same call followed, by the error of the first.",
-            [query(or_none(rate(select(_RETRIES), (ERROR_TYPE,)), ERROR_TYPE), f"{{{{{ERROR_TYPE}}}}}")],
+            [query(or_none(rate(select(semconv.RETRIES), (ERROR_TYPE,)), ERROR_TYPE), f"{{{{{ERROR_TYPE}}}}}")],
             "reqps",
             custom=STACKED,
         ),
@@ -110,7 +108,7 @@ def _errors() -> list[Panel]:
 def _levels() -> list[Panel]:
     count = select(semconv.INFERENCE_DURATION, suffix="_count")
     fast = select(semconv.INFERENCE_DURATION, f'{CALLS},le="{SLOW_S}"', "_bucket")
-    failed = select(semconv.CALLS, f'{CALLS},{OUTCOME}="failed"')
+    failed = select(semconv.CALLS, FAILED_CALLS)
     windows = ("5m", "1h", "6h")
     slow = {window: f"({rate(count, window=window)} - {rate(fast, window=window)})" for window in windows}
     return [

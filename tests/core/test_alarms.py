@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from agentcore_metering.core import alarms
 from agentcore_metering.core.alarms import set_alarm
 from agentcore_metering.core.containment import contained_counts, reset
 
@@ -72,3 +73,41 @@ def test_a_forked_child_has_alarms_of_its_own() -> None:
     _pid, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.fixture
+def keeper_without_thread(monkeypatch: pytest.MonkeyPatch) -> alarms._Keeper:
+    """As in a process in which no thread can be started."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(alarms, "_keeper", alarms._Keeper())
+    return alarms._keeper
+
+
+def test_an_alarm_that_no_thread_can_keep_is_not_kept(keeper_without_thread: alarms._Keeper) -> None:
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="can't start"):
+            set_alarm(0, lambda: None)
+
+    assert keeper_without_thread.alarms == set()
+
+
+def test_an_alarm_that_is_set_while_the_thread_is_being_started_by_whom_it_interrupts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a signal handler does it: no second thread, and nothing that waits for itself."""
+    monkeypatch.setattr(alarms, "_keeper", alarms._Keeper())
+    started: list[threading.Thread] = []
+
+    def interrupted(thread: threading.Thread) -> None:
+        started.append(thread)
+        set_alarm(1_000, lambda: None)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+
+    set_alarm(1_000, lambda: None)
+
+    assert (len(started), len(alarms._keeper.alarms)) == (1, 2)

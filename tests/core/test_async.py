@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Coroutine
+import types
+from collections.abc import Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from agentcore_metering.core import dropped
 from agentcore_metering.core.completion import acomplete, json_object
 from agentcore_metering.core.lifecycle import Call
-from agentcore_metering.core.streaming import AsyncCompletionStream, StreamAnswer
+from agentcore_metering.core.stream_run import StreamAnswer
+from agentcore_metering.core.streaming import AsyncCompletionStream
 from agentcore_metering.core.types import AttemptRecord, CallContext, Status, UsageSource
 from tests.core.test_streaming import CHUNKS
 from tests.fakes import ScriptedBackend, World, make_chunk, make_request, make_response, provider_error
@@ -94,6 +96,64 @@ def test_acomplete_cancelled_task_is_a_cancelled_call() -> None:
     assert statuses(world) == [(1, Status.CANCELLED)]
     assert world.sink.records[0].cost is None
     assert world.observer.calls[0].status is Status.CANCELLED
+
+
+@pytest.mark.parametrize("stage", ["settle", "asleep"])
+def test_acomplete_cancelled_while_it_waits_for_a_retry_is_a_cancelled_call(stage: str) -> None:
+    world = World(ScriptedBackend(provider_error("RateLimitError", 429)))
+
+    async def hang(*_arguments: Any) -> None:
+        await asyncio.Event().wait()
+
+    setattr(world.sink if stage == "settle" else world.clock, stage, hang)
+
+    async def case() -> None:
+        task = asyncio.ensure_future(acomplete(make_call(world)))
+        while not world.sink.records:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(case())
+
+    assert statuses(world) == [(1, Status.FAILED)]
+    assert [call.status for call in world.observer.calls] == [Status.CANCELLED]
+
+
+def test_acomplete_dropped_while_it_waits_for_a_retry_is_a_cancelled_call() -> None:
+    world = World(ScriptedBackend(lambda: provider_error("RateLimitError", 429)))
+
+    @types.coroutine
+    def hang(_delay_s: float) -> Generator[None, None, None]:
+        yield
+
+    world.clock.asleep = hang  # type: ignore[method-assign,assignment]
+
+    async def begin() -> Coroutine[Any, Any, Any]:
+        coroutine = acomplete(make_call(world))
+        while not world.sink.records:
+            coroutine.send(None)
+        return coroutine
+
+    run(begin()).close()
+
+    assert dropped.wait(5)
+    assert [call.status for call in world.observer.calls] == [Status.CANCELLED]
+
+
+def test_stream_that_an_exception_is_thrown_into_raises_it_and_is_cancelled() -> None:
+    world = World(ScriptedBackend(CHUNKS))
+    stream = make_stream(world)
+
+    async def case() -> None:
+        await anext(stream)
+        await stream.athrow(LookupError, "why")
+
+    with pytest.raises(LookupError, match="why"):
+        run(case())
+
+    assert statuses(world) == [(1, Status.CANCELLED)]
 
 
 def test_gathered_calls_keep_their_own_records() -> None:

@@ -22,7 +22,15 @@ from agentcore_metering.core.types import (
     TokenClass,
     UsageSource,
 )
-from tests.fakes import ScriptedBackend, World, make_request, make_response, make_usage_payload, provider_error
+from tests.fakes import (
+    FakeClock,
+    ScriptedBackend,
+    World,
+    make_request,
+    make_response,
+    make_usage_payload,
+    provider_error,
+)
 
 KEY = "0123456789abcdef0123456789abcdef"
 PRICE = Price(
@@ -208,6 +216,29 @@ def test_complete_interrupted_is_cancelled_with_unknown_cost(interrupt: BaseExce
     [record] = world.sink.records
     assert (record.status, record.cost) == (Status.CANCELLED, None)
     assert world.observer.calls[0].status is Status.CANCELLED
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), TimeoutError("the task's own time is over")])
+def test_complete_interrupted_while_it_waits_for_a_retry_is_a_cancelled_call(interrupt: BaseException) -> None:
+    world = make_world(provider_error("RateLimitError", 429))
+    world.clock = _InterruptedClock(interrupt)
+
+    with pytest.raises(type(interrupt)):
+        complete(make_call(world))
+
+    assert outcomes(world) == [(1, Status.FAILED)]
+    assert [call.status for call in world.observer.calls] == [Status.CANCELLED]
+
+
+class _InterruptedClock(FakeClock):
+    """Somebody does not let it sleep."""
+
+    def __init__(self, interrupt: BaseException) -> None:
+        super().__init__()
+        self._interrupt = interrupt
+
+    def sleep(self, delay_s: float) -> None:
+        raise self._interrupt
 
 
 class _Broken:

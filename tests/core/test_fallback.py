@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -223,6 +224,53 @@ def test_async_stream_goes_on_by_the_next_configuration() -> None:
 
     assert asyncio.run(read()) == [("content", "Hi")]
     assert asked(scene) == [(FIRST, Status.FAILED), (SECOND, Status.SUCCEEDED)]
+
+
+class _SilentUntilCut:
+    """A stream that says nothing until its connection is taken away."""
+
+    def __init__(self) -> None:
+        self._was_cut = threading.Event()
+
+    def __iter__(self) -> Iterator[Any]:
+        assert self._was_cut.wait(30)
+        return iter(())
+
+    def cut(self) -> None:
+        self._was_cut.set()
+
+
+def test_stream_that_was_cut_by_its_total_limit_does_not_shorten_the_next_configurations() -> None:
+    world = World(ScriptedBackend(_SilentUntilCut(), [make_chunk("Hi"), make_chunk("", finish_reason="stop")]))
+    plan = FallbackPlan(FIRST, [request_by(SECOND)], ALL, ListHealth())
+    call = Call(world.services, request_by(FIRST, total_timeout_s=0.01), CallContext(), fallback=plan)
+
+    assert list(CompletionStream(call, lambda answer: answer)) == [("content", "Hi")]
+
+    assert [record.status for record in world.sink.records] == [Status.FAILED, Status.SUCCEEDED]
+
+
+def test_stream_has_the_total_limit_of_the_configuration_that_answers() -> None:
+    world = World(ScriptedBackend(DOWN))
+
+    class Slow:
+        def __iter__(self) -> Iterator[Any]:
+            for text in ("one", "two"):
+                world.clock.advance(100)
+                yield make_chunk(text)
+
+    world.backend.script.append(Slow)
+    limited = request_by(SECOND, total_timeout_s=150.0, timeout_s=180.0)
+    plan = FallbackPlan(FIRST, [limited], ALL, ListHealth())
+    stream = CompletionStream(
+        Call(world.services, request_by(FIRST), CallContext(), fallback=plan), lambda answer: answer
+    )
+
+    assert next(stream) == ("content", "one")
+    with pytest.raises(TimeoutError, match="150 s"):
+        list(stream)
+
+    assert world.backend.arguments[1]["timeout"] == 150.0
 
 
 def test_stream_says_nothing_again_after_its_first_text() -> None:

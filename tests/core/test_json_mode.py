@@ -34,6 +34,12 @@ def test_repair_json_object_leaves_valid_text_alone() -> None:
     assert repair_json_object(text) == text
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_repair_json_object_refuses_what_is_nested_without_end(opening: str) -> None:
+    with pytest.raises(InvalidJSON):
+        repair_json_object(opening * 100_000)
+
+
 @pytest.mark.parametrize("text", ["", ":", "hello", "[1, 2]", "5", "null", '"text"'])
 def test_repair_json_object_refuses_what_is_no_object(text: str) -> None:
     with pytest.raises(InvalidJSON):

@@ -13,7 +13,7 @@ from agentcore_metering.core.log_masking import GENERATION, LOGGERS, install_fil
 from agentcore_metering.core.types import CallContext
 from tests.fakes import ScriptedBackend, World, make_request
 
-SECRET = 'k/ey "4711" of nobody'
+SECRET = 'k/ey "xylophone" of nobody'
 
 
 class _Kept(logging.Handler):
@@ -54,7 +54,7 @@ def log_failure(logger: logging.Logger) -> None:
         lambda logger: logger.error("refused: %(key)s", {"key": LookupError(SECRET)}),
         lambda logger: logger.error("refused", extra={"body": {"api_key": SECRET}}),
         lambda logger: logger.error("refused", extra={"body": SECRET}),
-        lambda logger: logger.error("GET /models?q=k%2Fey%20%224711%22%20of%20nobody"),
+        lambda logger: logger.error("GET /models?q=k%2Fey%20%22xylophone%22%20of%20nobody"),
         log_failure,
     ],
     ids=["message", "argument", "dict", "named", "extra-object", "extra-text", "in-a-url", "traceback"],
@@ -67,7 +67,7 @@ def test_a_known_secret_is_masked_wherever_it_stands(kept: _Kept, log: Callable[
     [record] = kept.records
     formatted = logging.Formatter("%(message)s").format(record)
     assert "***" in f"{formatted} {vars(record)}"
-    assert "4711" not in f"{formatted} {vars(record)}"
+    assert "xylophone" not in f"{formatted} {vars(record)}"
 
 
 def test_a_tracebacks_frames_which_hold_the_key_do_not_leave(kept: _Kept) -> None:
@@ -93,7 +93,7 @@ def test_what_cannot_be_masked_is_not_logged(kept: _Kept, capsys: pytest.Capture
     logging.getLogger("LiteLLM").error("%d tokens", SECRET)
 
     assert kept.records[0].getMessage() == "A record of LiteLLM's could not be masked: TypeError"
-    assert capsys.readouterr().err.count("4711") == 0
+    assert capsys.readouterr().err.count("xylophone") == 0
 
 
 @pytest.mark.parametrize("name", LOGGERS)
@@ -123,9 +123,9 @@ def test_the_latest_secrets_are_known_and_the_oldest_forgotten(kept: _Kept) -> N
 
 def test_a_calls_secrets_are_known_before_its_request_is_sent(kept: _Kept) -> None:
     world = World(ScriptedBackend())
-    call = Call(world.services, make_request(secrets=("the-key-4711",)), CallContext())
+    call = Call(world.services, make_request(secrets=("the-key-xylophone",)), CallContext())
 
     call.begin_attempt()
-    logging.getLogger("LiteLLM").error("refused: the-key-4711")
+    logging.getLogger("LiteLLM").error("refused: the-key-xylophone")
 
     assert kept.records[0].getMessage() == "refused: ***"

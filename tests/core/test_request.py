@@ -139,6 +139,9 @@ def test_litellms_metadata_and_trace_header_go_where_its_callbacks_look() -> Non
         ("openai", {"api_key": "k", "num_retries": True}, "num_retries"),
         ("openai", {"api_key": "k", "num_retries": "many"}, "num_retries"),
         ("openai", {"api_key": "k", "num_retries": 11}, "num_retries"),
+        ("openai", {"api_key": "k", "num_retries": "²"}, "num_retries"),
+        ("openai", {"api_key": "k", "num_retries": "9" * 5_000}, "num_retries"),
+        ("openai", {"api_key": "k", "num_retries": float("nan")}, "num_retries"),
         ("openai", {"api_key": "k", "request_timeout_seconds": 0}, "request_timeout_seconds"),
         ("openai", {"api_key": "k", "request_timeout_seconds": "soon"}, "request_timeout_seconds"),
         ("agione", {"api_key": "k", "model": "m"}, "AGIOne configuration is incomplete. Set api_key and api_base."),
@@ -154,7 +157,7 @@ def test_an_unusable_configuration_says_what_to_set(provider: str, options: dict
         litellm_params(provider, options)
 
 
-@pytest.mark.parametrize(("value", "expected"), [(None, 3), (0, 0), ("2", 2), (10, 10)])
+@pytest.mark.parametrize(("value", "expected"), [(None, 3), (0, 0), ("2", 2), (10, 10), (3.0, 3)])
 def test_num_retries(value: Any, expected: int) -> None:
     assert make_built(make_config(num_retries=value)).max_retries == expected
 
@@ -209,7 +212,7 @@ def test_a_currency_that_is_none_is_refused(currency: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["stream_idle_timeout_seconds", "stream_total_timeout_seconds"])
-@pytest.mark.parametrize("value", [0, -1, True, "soon", "inf", float("nan")])
+@pytest.mark.parametrize("value", [0, -1, True, "soon", "inf", float("nan"), 10**400])
 def test_an_impossible_stream_limit_is_refused(key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{key} must be a number of seconds above 0"):
         make_built(make_config(**{key: value}))

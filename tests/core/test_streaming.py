@@ -11,7 +11,8 @@ import pytest
 from agentcore_metering.core import dropped
 from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.nesting import is_metered
-from agentcore_metering.core.streaming import CompletionStream, StreamAnswer
+from agentcore_metering.core.stream_run import StreamAnswer
+from agentcore_metering.core.streaming import CompletionStream
 from agentcore_metering.core.types import CallContext, Status, UsageSource
 from tests.fakes import ScriptedBackend, World, make_chunk, make_request, make_usage_payload, provider_error
 
@@ -123,6 +124,23 @@ def test_stream_closed_by_the_consumer_is_cancelled_with_estimated_usage() -> No
     assert record.status is Status.CANCELLED
     assert record.facts.usage.source is UsageSource.ESTIMATED
     assert world.observer.calls[0].status is Status.CANCELLED
+
+
+@pytest.mark.parametrize(
+    "thrown",
+    [(LookupError("why"),), (LookupError, "why"), (LookupError, LookupError("why"))],
+    ids=["exception", "class-and-reason", "class-and-exception"],
+)
+def test_stream_that_an_exception_is_thrown_into_raises_it_and_is_cancelled(thrown: tuple[Any, ...]) -> None:
+    world = World(ScriptedBackend(CHUNKS))
+    stream = make_stream(world)
+    next(stream)
+
+    with pytest.raises(LookupError, match="why"):
+        stream.throw(*thrown)
+
+    assert [record.status for record in world.sink.records] == [Status.CANCELLED]
+    assert list(stream) == []
 
 
 def test_stream_dropped_by_the_consumer_is_cancelled() -> None:

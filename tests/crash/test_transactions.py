@@ -12,7 +12,7 @@ import pytest
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.adapters.django.persistence.rows import write_rows
-from agentcore_metering.core.lifecycle import uuid7
+from agentcore_metering.core.ids import uuid7
 from agentcore_metering.core.types import AttemptRecord
 from tests.crash.shapes import ALL_SHAPES, Shape
 

@@ -236,6 +236,22 @@ def test_store_that_is_away_keeps_everything_and_a_second_try_delivers_it(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_damaged_line_is_counted_once_however_often_the_store_is_away(
+    adopter: Adopter, store: MemoryStore, tmp_path: Path
+) -> None:
+    (path,) = leave_behind(tmp_path, make_record("a"), make_record("b"))
+    path.write_bytes(path.read_bytes().replace(b'"key":"b"', b'"key":"X"'))
+    store.is_down = True
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            adopter.adopt(store.write)
+
+    store.is_down = False
+    adopter.adopt(store.write)
+
+    assert adopter.unreadable_lines == 1
+
+
 def test_store_that_goes_away_in_the_middle_keeps_what_is_not_delivered(
     adopter: Adopter, store: MemoryStore, tmp_path: Path
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -170,6 +172,25 @@ def test_adopt_does_not_follow_a_link(tmp_path: Path) -> None:
         Segment.adopt(tmp_path / "host-1-a-000001.jnl")
 
 
+@pytest.mark.parametrize("refused", ["flock", "pread", "fstat"])
+@pytest.mark.parametrize("take", [Segment.adopt, Segment.view])
+def test_segment_that_a_bad_disk_does_not_give_leaves_no_descriptor_open(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch, take: Callable[[Path], Segment | None], refused: str
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    path = die(segment)
+    before = sorted(Path("/dev/fd").iterdir())
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl if refused == "flock" else os, refused, refuse)
+        with suppress(OSError):
+            if (found := take(path)) is not None:
+                found.close()
+
+    assert sorted(Path("/dev/fd").iterdir()) == before
+
+
 def test_create_does_not_write_to_a_file_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "host-1-a-000001.jnl.tmp").symlink_to(tmp_path / "target")
 
@@ -183,8 +204,8 @@ def test_create_does_not_write_to_a_file_that_is_there(tmp_path: Path) -> None:
     ("changes", "names"),
     [
         ({}, []),
-        ({"is_damaged": True}, ["host-1-a-000001.jnl.corrupt"]),
-        ({"is_damaged": True, "newer_version": 2}, ["host-1-a-000001.jnl.v2"]),
+        ({"unreadable_lines": 1}, ["host-1-a-000001.jnl.corrupt"]),
+        ({"unreadable_lines": 1, "newer_version": 2}, ["host-1-a-000001.jnl.v2"]),
     ],
     ids=["delivered", "damaged", "of a newer release"],
 )

@@ -6,6 +6,7 @@ import json
 import logging
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,24 @@ def test_batches_before_an_outage_are_not_written_again(
 
     assert store.batches == [200, 50, 50]
     assert settlement.written == 250
+
+
+class _Unsayable:
+    """A host's object that has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_poison_without_a_line_is_told_by_its_id_and_holds_nobody_up(
+    settlement: Settlement, store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.is_poison = is_poison
+    poison = make_record("poison")
+    poison = replace(poison, context=replace(poison.context, node_name=_Unsayable()))  # type: ignore[arg-type]
+
+    settlement.deliver([poison, make_record("good")])
+
+    assert store.keys == ["good"]
+    [told] = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert str(poison.id) in told

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agentcore_metering.core.lifecycle import uuid7
+from agentcore_metering.core.ids import uuid7
 from agentcore_metering.core.types import AttemptRecord
 from agentcore_metering.delivery.drain import Drain
 from agentcore_metering.delivery.journal import Chunk, Journal

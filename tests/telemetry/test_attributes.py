@@ -1,6 +1,7 @@
+"""Records become attributes of the right name, type and presence."""
+
 from __future__ import annotations
 
-import decimal
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -9,17 +10,11 @@ import pytest
 
 from agentcore_metering.core.types import (
     CallContext,
-    Cost,
-    CostSource,
-    CostStatus,
     Operation,
     ResponseFacts,
     Status,
-    Usage,
-    UsageSource,
 )
 from agentcore_metering.telemetry.attributes import (
-    CallTotals,
     CostConvention,
     base_attributes,
     decimal_text,
@@ -27,6 +22,7 @@ from agentcore_metering.telemetry.attributes import (
     result_attributes,
     span_name,
 )
+from agentcore_metering.telemetry.totals import CallTotals
 from tests.telemetry import builders
 
 
@@ -76,58 +72,6 @@ def test_span_name_without_model_is_the_operation() -> None:
 
     assert span_name(target) == "generate_content"
     assert "gen_ai.request.model" not in base_attributes(target, None)
-
-
-@pytest.mark.parametrize(
-    ("statuses", "expected"),
-    [
-        ((), CostStatus.NO_USAGE),
-        ((CostStatus.NO_USAGE, CostStatus.NO_USAGE), CostStatus.NO_USAGE),
-        ((CostStatus.NO_USAGE, CostStatus.FREE), CostStatus.FREE),
-        ((CostStatus.FREE, CostStatus.PRICED), CostStatus.PRICED),
-        ((CostStatus.UNPRICED, CostStatus.PRICED), CostStatus.UNPRICED),
-    ],
-    ids=str,
-)
-def test_totals_cost_status_is_that_of_the_least_certain_part(
-    statuses: tuple[CostStatus, ...], expected: CostStatus
-) -> None:
-    attempts = [builders.attempt(number, cost_status=status) for number, status in enumerate(statuses, 1)]
-
-    assert CallTotals.of(attempts).cost_status is expected
-
-
-def _usage(input_tokens: int, source: UsageSource) -> ResponseFacts:
-    return ResponseFacts(usage=Usage(input_tokens=input_tokens, source=source))
-
-
-def test_totals_usage_is_estimated_when_one_part_is() -> None:
-    parts = (_usage(3, UsageSource.PROVIDER), _usage(4, UsageSource.ESTIMATED), ResponseFacts())
-
-    totals = CallTotals.of(builders.attempt(number, facts=facts) for number, facts in enumerate(parts, 1))
-
-    assert totals.usage == Usage(input_tokens=7, source=UsageSource.ESTIMATED)
-
-
-def test_totals_usage_is_none_when_no_part_is_known() -> None:
-    assert CallTotals.of([builders.failed_attempt(1), builders.failed_attempt(2)]).usage is None
-
-
-def test_totals_cost_source_is_local_when_one_part_is() -> None:
-    own, priced = Cost(Decimal(1), "USD", CostSource.PROVIDER), builders.cost("1")
-
-    assert CallTotals.of([builders.attempt(cost=own)]).cost_source == "provider"
-    assert CallTotals.of([builders.attempt(cost=own), builders.attempt(2, cost=priced)]).cost_source == "local"
-
-
-def test_totals_are_exact_whatever_the_hosts_decimal_precision() -> None:
-    costs = (builders.cost("123456789.000000000001"), builders.cost("0.000000000001"))
-
-    with decimal.localcontext(prec=6):
-        totals = CallTotals.of(builders.attempt(number, cost=cost) for number, cost in enumerate(costs, 1))
-        text = decimal_text(totals.amounts["USD"])
-
-    assert text == "123456789.000000000002"
 
 
 @pytest.mark.parametrize(

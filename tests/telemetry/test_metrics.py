@@ -276,6 +276,18 @@ def test_call_without_a_model_takes_no_place(telemetry: RecordedTelemetry) -> No
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_call_of_a_signal_handler_that_interrupts_the_look_up_of_a_name_counts(telemetry: RecordedTelemetry) -> None:
+    pid = os.fork()  # it could wait for itself for ever
+    if pid == 0:
+        signal.alarm(20)
+        with metrics._names_lock:
+            observe(telemetry.observer, builders.succeeded_call())
+        os._exit(0)
+
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_child_that_is_forked_while_a_name_is_looked_up_counts_all_the_same(telemetry: RecordedTelemetry) -> None:
     with metrics._names_lock:
         pid = os.fork()

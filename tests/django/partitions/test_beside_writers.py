@@ -21,7 +21,7 @@ from agentcore_metering.adapters.django.retention import apply_retention
 from agentcore_metering.adapters.django.rollups.refresh import refresh
 from agentcore_metering.adapters.django.rollups.verify import verify
 from agentcore_metering.adapters.django.stats.cube import CubeQuery, cube_rows
-from agentcore_metering.core.lifecycle import uuid7
+from agentcore_metering.core.ids import uuid7
 from tests.django.builders import usage_values
 from tests.django.partitions.rows import add, figures
 

@@ -14,7 +14,7 @@ from agentcore_metering.adapters.django.partitions.months import (
     start_of_months,
 )
 from agentcore_metering.adapters.django.partitions.upkeep import missing_months
-from agentcore_metering.core.lifecycle import uuid7
+from agentcore_metering.core.ids import uuid7
 
 
 def month(year: int, number: int) -> datetime:

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.models import LLMPrice
-from agentcore_metering.core.price_entry import EXACT, tier_of, tier_word
+from agentcore_metering.core.money import EXACT
+from agentcore_metering.core.price_entry import tier_of, tier_word
 from agentcore_metering.core.providers import PROVIDERS, get_provider
 from agentcore_metering.core.routing import called_provider
 from agentcore_metering.core.types import CostSource, ModelTarget, Price, ResponseFacts, TokenClass

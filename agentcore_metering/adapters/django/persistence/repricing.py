@@ -24,8 +24,8 @@ from agentcore_metering.adapters.django.persistence.priced_rows import (
     recomputed_amount,
     target_of,
 )
+from agentcore_metering.core.money import EXACT
 from agentcore_metering.core.ports import PriceSource
-from agentcore_metering.core.price_entry import EXACT
 from agentcore_metering.core.pricing import price_attempt
 from agentcore_metering.core.types import Cost, CostSource, CostStatus
 

@@ -16,7 +16,8 @@ from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.completion import complete
 from agentcore_metering.core.containment import contained
 from agentcore_metering.core.direct_request import ready_request
-from agentcore_metering.core.lifecycle import Call, uuid7
+from agentcore_metering.core.ids import uuid7
+from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.responses import Reply, read_tool_calls
 from agentcore_metering.core.types import (
     AttemptRecord,

@@ -22,7 +22,8 @@ from agentcore_metering.adapters.django.trackers.state import usage_dict
 from agentcore_metering.core.arguments import OperationArguments, require_arguments
 from agentcore_metering.core.completion import ANY_ANSWER, Answer, acomplete, complete
 from agentcore_metering.core.operations import OPERATIONS
-from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream, StreamAnswer
+from agentcore_metering.core.stream_run import StreamAnswer
+from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 
 __all__ = ["AsyncOperation", "SyncOperation"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentcore_metering.adapters.django.trackers.messages import to_friendly
 from agentcore_metering.adapters.django.trackers.state import usage_dict
-from agentcore_metering.core.streaming import StreamAnswer
+from agentcore_metering.core.stream_run import StreamAnswer
 
 __all__ = ["raise_friendly", "stream_usage", "stream_usage_with_id", "translation"]
 

@@ -22,7 +22,7 @@ from agentcore_metering.core.errors import MeteringError, UnusableAnswer
 from agentcore_metering.core.failures import classify
 from agentcore_metering.core.lifecycle import Call
 from agentcore_metering.core.masking import redact
-from agentcore_metering.core.request import silence_of
+from agentcore_metering.core.options import silence_of
 from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 from agentcore_metering.core.types import FailureKind, ModelConfig
 
