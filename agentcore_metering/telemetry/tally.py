@@ -90,11 +90,11 @@ def hand_over(wait_s: float = -1) -> None:
         pending.is_due = False
         # What comes from here on sets an alarm of its own.
         taken = [pending.items.popleft() for _ in range(len(pending.items))]
-        for total in _added_up(item for item in taken if isinstance(item, _Count)):
+        for amount, last in _added_up(taken):
             with contained("metrics"):
-                total.counter.add(total.amount, total.attributes, total.context)
+                last.counter.add(amount, last.attributes, last.context)
         for item in taken:
-            if isinstance(item, _Value):
+            if type(item) is _Value:
                 with contained("metrics"):
                     item.histogram.record(item.value, item.attributes, item.context)
     finally:
@@ -119,14 +119,16 @@ def _collected(_options: CallbackOptions) -> Iterable[Observation]:
     return ()
 
 
-def _added_up(counts: Iterable[_Count]) -> Iterable[_Count]:
-    """One count for each series, with the context of its last one, from which an exemplar is taken."""
-    sums: dict[tuple[int, int], _Count] = {}
-    for item in counts:
-        key = (id(item.counter), id(item.attributes))
-        earlier = sums.get(key)
-        sums[key] = item if earlier is None else item._replace(amount=earlier.amount + item.amount)
-    return sums.values()
+def _added_up(items: Iterable[_Count | _Value]) -> Iterable[tuple[float, _Count]]:
+    """For each series the sum of its counts, with the last of them, from whose context an exemplar is taken."""
+    sums: dict[tuple[int, int], float] = {}
+    latest: dict[tuple[int, int], _Count] = {}
+    for item in items:
+        if type(item) is _Count:
+            key = (id(item.counter), id(item.attributes))
+            sums[key] = sums.get(key, 0) + item.amount
+            latest[key] = item
+    return zip(sums.values(), latest.values(), strict=True)
 
 
 def _begin_anew_in_child() -> None:
