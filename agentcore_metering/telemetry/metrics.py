@@ -8,14 +8,14 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry import metrics
-from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter, MeterProvider
+from opentelemetry.trace import SpanContext
 
 from agentcore_metering.core.types import (
     NO_USAGE,
@@ -26,10 +26,10 @@ from agentcore_metering.core.types import (
     ModelTarget,
     Operation,
     Status,
-    Usage,
 )
 from agentcore_metering.telemetry import semconv, tally
 from agentcore_metering.telemetry.attributes import AttributeMap, base_attributes, error_type
+from agentcore_metering.telemetry.tally import Count, Measurement, Value
 from agentcore_metering.telemetry.totals import CallTotals, cost_source
 
 _BASE_CACHE_SIZE = 256
@@ -65,6 +65,14 @@ class Instruments:
                 )
             else:
                 self.histograms[instrument.name] = _histogram(meter, instrument)
+
+    def count(self, name: str, amount: float, attributes: AttributeMap) -> Count:
+        """The measurement of the counter `name`."""
+        return Count(self.counters[name], amount, attributes)
+
+    def value(self, name: str, value: float, attributes: AttributeMap) -> Value:
+        """The measurement of the histogram `name`."""
+        return Value(self.histograms[name], value, attributes)
 
 
 def _histogram(meter: Meter, instrument: semconv.Instrument) -> Histogram:
@@ -138,92 +146,118 @@ class CallMetrics:
         alias = semconv.ALIAS_INSTRUMENTS if self._has_cost_alias else ()
         return Instruments(meter, semconv.INSTRUMENTS + legacy + alias)
 
-    def attempt_ended(self, record: AttemptRecord, context: Context, *, will_retry: bool) -> None:
+    def attempt_ended(self, record: AttemptRecord, span: SpanContext, *, will_retry: bool) -> None:
         """Count one attempt: its tokens, its cost and how it ended. An unknown cost adds nothing; no usage adds zeros."""
+        tally.leave(span, self._of_attempt, self._instruments, record, will_retry)
+
+    def call_ended(self, record: CallRecord, totals: CallTotals, span: SpanContext) -> None:
+        """Count one call and measure it as a whole, all of its attempts together."""
+        last = record.last_attempt
+        ended = _EndedCall(
+            record.request.target,
+            last.facts.response_model if last is not None else None,
+            record.status,
+            record.failure,
+            record.duration_s,
+            record.time_to_first_chunk_s,
+            record.chunk_intervals_s,
+            totals,
+        )
+        tally.leave(span, self._of_call, self._instruments, ended)
+
+    def _of_attempt(self, instruments: Instruments, record: AttemptRecord, will_retry: bool) -> Iterator[Measurement]:
         base = self._base(record.target, record.facts.response_model)
         if record.target.operation is not Operation.EMBEDDINGS:
-            self._count_tokens(record.facts.usage, base, context)
+            # Zeros too: the specification wants a failed call to be there, and a series that begins at 0 has a first increase.
+            labelled = base.with_((semconv.TOKENS_MODALITY, semconv.TOKENS_MODALITY_UNKNOWN))
+            for name, tokens_of in _TOKEN_COUNTERS:
+                yield instruments.count(name, tokens_of(record.facts.usage), labelled)
         if record.cost is not None:
             source = cost_source(record.cost)
             priced = base.with_((semconv.COST_CURRENCY, record.cost.currency), (semconv.COST_SOURCE, source))
-            self._count(semconv.COST, float(record.cost.amount), priced, context)
+            yield instruments.count(semconv.COST, float(record.cost.amount), priced)
         error = _error(record.status, record.failure)
-        self._count(semconv.ATTEMPTS, 1, base.with_(*_outcome(record.status, record.cost_status), *error), context)
+        yield instruments.count(semconv.ATTEMPTS, 1, base.with_(*_outcome(record.status, record.cost_status), *error))
         if will_retry:
-            self._count(semconv.RETRIES, 1, base.with_(*error), context)
+            yield instruments.count(semconv.RETRIES, 1, base.with_(*error))
 
-    def call_ended(self, record: CallRecord, totals: CallTotals, context: Context) -> None:
-        """Count one call and measure it as a whole, all of its attempts together."""
-        target, last = record.request.target, record.last_attempt
-        base = self._base(target, last.facts.response_model if last is not None else None)
-        error = _error(record.status, record.failure)
-        self._count(semconv.CALLS, 1, base.with_(*_outcome(record.status, totals.cost_status), *error), context)
+    def _of_call(self, instruments: Instruments, call: _EndedCall) -> Iterator[Measurement]:
+        base = self._base(call.target, call.response_model)
+        error = _error(call.status, call.failure)
+        yield instruments.count(semconv.CALLS, 1, base.with_(*_outcome(call.status, call.totals.cost_status), *error))
         ended = base.with_(*error)
-        if target.operation is Operation.EMBEDDINGS:
-            self._measure_embeddings(record, totals, base.attributes, ended, context)
+        if call.target.operation is Operation.EMBEDDINGS:
+            yield from _of_embeddings(instruments, call, base.attributes, ended)
         else:
-            self._measure_inference(record, totals, base.attributes, ended, context)
+            yield from _of_inference(instruments, call, base.attributes, ended)
         if self._has_legacy_names:
-            self._measure_legacy(record, totals, base, ended, context)
-        if self._has_cost_alias and (dollars := totals.amounts.get(semconv.COST_ALIAS_CURRENCY)) is not None:
-            self._measure(semconv.COST_ALIAS, float(dollars), base.attributes, context)
-
-    def _count(self, name: str, amount: float, attributes: AttributeMap, context: Context) -> None:
-        tally.count(self._instruments.counters[name], amount, attributes, context)
-
-    def _measure(self, name: str, value: float, attributes: AttributeMap, context: Context) -> None:
-        tally.measure(self._instruments.histograms[name], value, attributes, context)
+            yield from _by_legacy_names(instruments, call, base, ended)
+        if self._has_cost_alias and (dollars := call.totals.amounts.get(semconv.COST_ALIAS_CURRENCY)) is not None:
+            yield instruments.value(semconv.COST_ALIAS, float(dollars), base.attributes)
 
     def _bounded_base(self, target: ModelTarget, response_model: str | None) -> _Base:
         if target.request_model:
             target = replace(target, request_model=self._models.bounded(target.request_model))
         return _Base(base_attributes(target, self._models.bounded(response_model) if response_model else None))
 
-    def _count_tokens(self, usage: Usage, base: _Base, context: Context) -> None:
-        # Zeros too: the specification wants a failed call to be there, and a series that begins at 0 has a first increase.
-        labelled = base.with_((semconv.TOKENS_MODALITY, semconv.TOKENS_MODALITY_UNKNOWN))
-        for name, tokens_of in _TOKEN_COUNTERS:
-            self._count(name, tokens_of(usage), labelled, context)
 
-    def _measure_inference(
-        self, record: CallRecord, totals: CallTotals, base: AttributeMap, ended: AttributeMap, context: Context
-    ) -> None:
-        usage = totals.usage or NO_USAGE
-        self._measure(semconv.INFERENCE_DURATION, record.duration_s, ended, context)
-        self._measure(semconv.INFERENCE_OPERATION_INPUT_TOKENS, usage.input_tokens, ended, context)
-        self._measure(semconv.INFERENCE_OPERATION_OUTPUT_TOKENS, usage.output_tokens, ended, context)
-        names = (semconv.INFERENCE_TIME_TO_FIRST_CHUNK, semconv.INFERENCE_TIME_PER_OUTPUT_CHUNK)
-        self._measure_chunks(record, names, base, context)
+class _EndedCall(NamedTuple):
+    """What is measured of a call, without its contents."""
 
-    def _measure_embeddings(
-        self, record: CallRecord, totals: CallTotals, base: AttributeMap, ended: AttributeMap, context: Context
-    ) -> None:
-        self._measure(semconv.EMBEDDINGS_DURATION, record.duration_s, ended, context)
-        if totals.usage is not None:
-            self._measure(semconv.EMBEDDINGS_OPERATION_INPUT_TOKENS, totals.usage.input_tokens, base, context)
+    target: ModelTarget
+    response_model: str | None
+    status: Status
+    failure: Failure | None
+    duration_s: float
+    time_to_first_chunk_s: float | None
+    chunk_intervals_s: tuple[float, ...]
+    totals: CallTotals
 
-    def _measure_legacy(
-        self, record: CallRecord, totals: CallTotals, base: _Base, ended: AttributeMap, context: Context
-    ) -> None:
-        self._measure(semconv.LEGACY_DURATION, record.duration_s, ended, context)
-        if totals.usage is not None:
-            name, kind = semconv.LEGACY_TOKENS_USAGE, semconv.LEGACY_TOKENS_TYPE
-            of_input = base.with_((kind, semconv.LEGACY_TOKENS_TYPE_INPUT))
-            self._measure(name, totals.usage.input_tokens, of_input, context)
-            if record.request.target.operation is not Operation.EMBEDDINGS:
-                of_output = base.with_((kind, semconv.LEGACY_TOKENS_TYPE_OUTPUT))
-                self._measure(name, totals.usage.output_tokens, of_output, context)
-        names = (semconv.LEGACY_TIME_TO_FIRST_CHUNK, semconv.LEGACY_TIME_PER_OUTPUT_CHUNK)
-        self._measure_chunks(record, names, base.attributes, context)
 
-    def _measure_chunks(self, record: CallRecord, names: tuple[str, str], base: AttributeMap, context: Context) -> None:
-        if not record.request.target.is_streaming:
-            return
-        time_to_first_chunk, time_per_output_chunk = names
-        if record.time_to_first_chunk_s is not None:
-            self._measure(time_to_first_chunk, record.time_to_first_chunk_s, base, context)
-        for interval_s in record.chunk_intervals_s:
-            self._measure(time_per_output_chunk, interval_s, base, context)
+def _of_inference(
+    instruments: Instruments, call: _EndedCall, base: AttributeMap, ended: AttributeMap
+) -> Iterator[Measurement]:
+    usage = call.totals.usage or NO_USAGE
+    yield instruments.value(semconv.INFERENCE_DURATION, call.duration_s, ended)
+    yield instruments.value(semconv.INFERENCE_OPERATION_INPUT_TOKENS, usage.input_tokens, ended)
+    yield instruments.value(semconv.INFERENCE_OPERATION_OUTPUT_TOKENS, usage.output_tokens, ended)
+    names = (semconv.INFERENCE_TIME_TO_FIRST_CHUNK, semconv.INFERENCE_TIME_PER_OUTPUT_CHUNK)
+    yield from _of_chunks(instruments, call, names, base)
+
+
+def _of_embeddings(
+    instruments: Instruments, call: _EndedCall, base: AttributeMap, ended: AttributeMap
+) -> Iterator[Measurement]:
+    yield instruments.value(semconv.EMBEDDINGS_DURATION, call.duration_s, ended)
+    if call.totals.usage is not None:
+        yield instruments.value(semconv.EMBEDDINGS_OPERATION_INPUT_TOKENS, call.totals.usage.input_tokens, base)
+
+
+def _by_legacy_names(
+    instruments: Instruments, call: _EndedCall, base: _Base, ended: AttributeMap
+) -> Iterator[Measurement]:
+    yield instruments.value(semconv.LEGACY_DURATION, call.duration_s, ended)
+    if call.totals.usage is not None:
+        name, kind = semconv.LEGACY_TOKENS_USAGE, semconv.LEGACY_TOKENS_TYPE
+        of_input = base.with_((kind, semconv.LEGACY_TOKENS_TYPE_INPUT))
+        yield instruments.value(name, call.totals.usage.input_tokens, of_input)
+        if call.target.operation is not Operation.EMBEDDINGS:
+            of_output = base.with_((kind, semconv.LEGACY_TOKENS_TYPE_OUTPUT))
+            yield instruments.value(name, call.totals.usage.output_tokens, of_output)
+    names = (semconv.LEGACY_TIME_TO_FIRST_CHUNK, semconv.LEGACY_TIME_PER_OUTPUT_CHUNK)
+    yield from _of_chunks(instruments, call, names, base.attributes)
+
+
+def _of_chunks(
+    instruments: Instruments, call: _EndedCall, names: tuple[str, str], base: AttributeMap
+) -> Iterator[Measurement]:
+    if not call.target.is_streaming:
+        return
+    time_to_first_chunk, time_per_output_chunk = names
+    if call.time_to_first_chunk_s is not None:
+        yield instruments.value(time_to_first_chunk, call.time_to_first_chunk_s, base)
+    for interval_s in call.chunk_intervals_s:
+        yield instruments.value(time_per_output_chunk, interval_s, base)
 
 
 _Label = tuple[str, str]

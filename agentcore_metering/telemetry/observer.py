@@ -52,7 +52,7 @@ class TelemetryObservation:
 
     def attempt_ended(self, record: AttemptRecord, *, will_retry: bool) -> None:
         """Count the attempt."""
-        self._observer.metrics.attempt_ended(record, self._span.exemplar_context, will_retry=will_retry)
+        self._observer.metrics.attempt_ended(record, self._span.ids, will_retry=will_retry)
 
     def call_ended(self, record: CallRecord) -> None:
         """Measure the call, describe and end its span. Each of these is done whatever becomes of the others."""
@@ -62,7 +62,7 @@ class TelemetryObservation:
             if self.wants_output:
                 steps.callback(self._capture, record, totals)
             steps.callback(self._span.describe, record, totals, self._observer.cost_convention)
-            steps.callback(self._observer.metrics.call_ended, record, totals, self._span.exemplar_context)
+            steps.callback(self._observer.metrics.call_ended, record, totals, self._span.ids)
 
     def _capture(self, record: CallRecord, totals: CallTotals) -> None:
         policy = self._observer.content

@@ -65,7 +65,6 @@ class CallSpan:
 
     __slots__ = (
         "_active_context",
-        "_exemplar_context",
         "_has_ended",
         "_is_ours",
         "_operation",
@@ -80,7 +79,6 @@ class CallSpan:
         self._start_ns = _unix_ns(started_at)
         self._has_ended = False
         self._active_context: Context | None = None
-        self._exemplar_context: Context | None = None
         self._span = tracer.start_span(
             attributes.span_name(request.target),
             context=parent,
@@ -109,12 +107,9 @@ class CallSpan:
         )
 
     @property
-    def exemplar_context(self) -> Context:
-        """What exemplars link to: the ids alone, because what is kept for a later measurement must not keep a span with its contents."""
-        if self._exemplar_context is None:
-            ids = trace.get_current_span(self.context).get_span_context()
-            self._exemplar_context = trace.set_span_in_context(trace.NonRecordingSpan(ids), Context())
-        return self._exemplar_context
+    def ids(self) -> trace.SpanContext:
+        """What exemplars link to: the ids of this span, or of the caller's where nothing is traced here."""
+        return trace.get_current_span(self.context).get_span_context()
 
     @property
     def is_recording(self) -> bool:

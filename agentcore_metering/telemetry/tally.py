@@ -1,7 +1,8 @@
 """Holds what calls measure until the instruments have it: a second later in another thread, or when a reader collects before that.
 
-A measurement costs the SDK tens of microseconds and a call makes a dozen, a stream hundreds; the caller only leaves them here. Counts of
-one series are added up first. Nothing is late for a reader: every collection, also the last one of a process that ends, asks for them.
+A measurement costs the SDK tens of microseconds and a call makes a dozen, a stream hundreds; the caller only leaves here what they are
+made from. Counts of one series are added up first. Nothing is late for a reader: every collection, also the last one of a process that
+ends, asks for them.
 """
 
 from __future__ import annotations
@@ -9,39 +10,51 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
+from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from agentcore_metering.core.alarms import set_alarm
 from agentcore_metering.core.containment import contained
 from agentcore_metering.telemetry import semconv
 
-__all__ = ["count", "hand_over", "have_readers_ask", "measure"]
+__all__ = ["Count", "Measurement", "Value", "hand_over", "have_readers_ask", "leave"]
 
 DELAY_S = 1.0
-MAX_PENDING = 100_000
-"""Beyond it the caller hands over itself: the thread is starved."""
+MAX_PENDING = 10_000
+"""Attempts and calls. Beyond it the caller hands over himself: the thread is starved."""
 COLLECTION_WAIT_S = 5.0
 """A collection that comes in the middle of another hand-over waits for it, yet never for good."""
 
 Attributes = Mapping[str, Any]
 
 
-class _Count(NamedTuple):
+class Count(NamedTuple):
+    """`amount` to be added to `counter`. Counts whose attributes are the same object are of the same series, and are added up before."""
+
     counter: Counter
     amount: float
     attributes: Attributes
-    context: Context
 
 
-class _Value(NamedTuple):
+class Value(NamedTuple):
+    """`value` to be recorded by `histogram`."""
+
     histogram: Histogram
     value: float
     attributes: Attributes
-    context: Context
+
+
+Measurement = Count | Value
+
+
+class _Left(NamedTuple):
+    span: SpanContext
+    measure: Callable[..., Iterable[Measurement]]
+    arguments: tuple[Any, ...]
 
 
 class _Pending:
@@ -49,7 +62,7 @@ class _Pending:
 
     def __init__(self) -> None:
         # Appending takes no lock, so a signal handler or a finalizer may, in the middle of anything.
-        self.items: deque[_Count | _Value] = deque()
+        self.items: deque[_Left] = deque()
         self.is_due = False
         self.handing_over = threading.Lock()
 
@@ -57,19 +70,13 @@ class _Pending:
 _pending = _Pending()
 
 
-def count(counter: Counter, amount: float, attributes: Attributes, context: Context) -> None:
-    """Have `amount` added to `counter`.
+def leave(span: SpanContext, measure: Callable[..., Iterable[Measurement]], *arguments: Any) -> None:
+    """Have what `measure(*arguments)` gives counted and recorded; their exemplars link to `span`.
 
-    Counts whose attributes are the same object are known to be of the same series, and are added up before. Side effect: the first
-    measurement of a process starts the thread of `core.alarms`.
+    What is left must hold neither span nor contents, which would be kept alive by it. Side effect: the first one of a process starts the
+    thread of `core.alarms`.
     """
-    _pending.items.append(_Count(counter, amount, attributes, context))
-    _see_to_it()
-
-
-def measure(histogram: Histogram, value: float, attributes: Attributes, context: Context) -> None:
-    """Have `value` recorded by `histogram`. Side effect: as of `count`."""
-    _pending.items.append(_Value(histogram, value, attributes, context))
+    _pending.items.append(_Left(span, measure, arguments))
     _see_to_it()
 
 
@@ -90,13 +97,12 @@ def hand_over(wait_s: float = -1) -> None:
         pending.is_due = False
         # What comes from here on sets an alarm of its own.
         taken = [pending.items.popleft() for _ in range(len(pending.items))]
-        for amount, last in _added_up(taken):
+        for context, item in _added_up(taken):
             with contained("metrics"):
-                last.counter.add(amount, last.attributes, last.context)
-        for item in taken:
-            if type(item) is _Value:
-                with contained("metrics"):
-                    item.histogram.record(item.value, item.attributes, item.context)
+                if isinstance(item, Count):
+                    item.counter.add(item.amount, item.attributes, context)
+                else:
+                    item.histogram.record(item.value, item.attributes, context)
     finally:
         pending.handing_over.release()
 
@@ -119,16 +125,22 @@ def _collected(_options: CallbackOptions) -> Iterable[Observation]:
     return ()
 
 
-def _added_up(items: Iterable[_Count | _Value]) -> Iterable[tuple[float, _Count]]:
-    """For each series the sum of its counts, with the last of them, from whose context an exemplar is taken."""
+def _added_up(taken: Iterable[_Left]) -> Iterable[tuple[Context, Measurement]]:
+    """All values, and then one count for each series with the context of its last one, from which an exemplar is taken."""
     sums: dict[tuple[int, int], float] = {}
-    latest: dict[tuple[int, int], _Count] = {}
-    for item in items:
-        if type(item) is _Count:
-            key = (id(item.counter), id(item.attributes))
-            sums[key] = sums.get(key, 0) + item.amount
-            latest[key] = item
-    return zip(sums.values(), latest.values(), strict=True)
+    latest: dict[tuple[int, int], tuple[Context, Count]] = {}
+    for span, measure, arguments in taken:
+        context = set_span_in_context(NonRecordingSpan(span), Context())
+        with contained("metrics"):
+            for item in measure(*arguments):
+                if isinstance(item, Value):
+                    yield context, item
+                else:
+                    key = (id(item.counter), id(item.attributes))
+                    sums[key] = sums.get(key, 0) + item.amount
+                    latest[key] = context, item
+    for key, (context, count) in latest.items():
+        yield context, count._replace(amount=sums[key])
 
 
 def _begin_anew_in_child() -> None:

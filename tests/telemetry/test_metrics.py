@@ -20,6 +20,7 @@ from agentcore_metering.telemetry.metrics import (
     are_legacy_names_wanted,
 )
 from agentcore_metering.telemetry.observer import TelemetryObserver
+from agentcore_metering.telemetry.tally import hand_over
 from tests.telemetry import builders
 from tests.telemetry.builders import observe
 from tests.telemetry.recording import Points, RecordedTelemetry, record_telemetry
@@ -181,7 +182,7 @@ def test_instruments_of_one_provider_are_shared_by_its_observers() -> None:
     record = builders.attempt()
 
     for _ in range(2):
-        CallMetrics(provider).attempt_ended(record, trace.set_span_in_context(trace.INVALID_SPAN), will_retry=False)
+        CallMetrics(provider).attempt_ended(record, trace.INVALID_SPAN_CONTEXT, will_retry=False)
 
     collected = reader.get_metrics_data()
     assert collected is not None
@@ -214,9 +215,9 @@ def test_base_attributes_are_built_once_for_a_target_and_model(monkeypatch: pyte
 
     monkeypatch.setattr("agentcore_metering.telemetry.metrics.base_attributes", build)
     metrics = CallMetrics(MeterProvider(shutdown_on_exit=False))
-    context = trace.set_span_in_context(trace.INVALID_SPAN)
     for status in (Status.SUCCEEDED, Status.CANCELLED):
-        metrics.attempt_ended(builders.attempt(status=status), context, will_retry=False)
+        metrics.attempt_ended(builders.attempt(status=status), trace.INVALID_SPAN_CONTEXT, will_retry=False)
+    hand_over()
 
     assert built == [(builders.CHAT, "gpt-4o-mini-2024-07-18")]
 

@@ -6,21 +6,24 @@ import gc
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import NoOpCounter, NoOpHistogram
+from opentelemetry.metrics import Counter, Histogram, NoOpCounter, NoOpHistogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from agentcore_metering.core import containment
 from agentcore_metering.telemetry import tally
+from agentcore_metering.telemetry.tally import Count, Value
 from tests.telemetry import builders
 from tests.telemetry.builders import observe
 from tests.telemetry.recording import RecordedTelemetry
 
+NOWHERE = trace.INVALID_SPAN_CONTEXT
 LABELS = {"gen_ai.provider.name": "openai"}
 
 
@@ -49,10 +52,19 @@ class Recorded(NoOpHistogram):
         self.values.append(amount)
 
 
+def count(counter: Counter, amount: float, labels: Mapping[str, Any]) -> None:
+    tally.leave(NOWHERE, lambda: [Count(counter, amount, labels)])
+
+
+def measure(histogram: Histogram, value: float) -> None:
+    tally.leave(NOWHERE, lambda: [Value(histogram, value, LABELS)])
+
+
 @pytest.fixture(autouse=True)
 def _none_pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Only the test decides when something is handed over."""
     tally.hand_over()
+    containment.reset()
     monkeypatch.setattr(tally, "set_alarm", lambda _delay_s, _work: None)
     yield
     tally.hand_over()
@@ -61,8 +73,8 @@ def _none_pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_counts_of_one_series_are_added_once() -> None:
     counter, other_labels = Added(), {"gen_ai.provider.name": "gemini"}
     for amount in (1, 20, 300):
-        tally.count(counter, amount, LABELS, Context())
-    tally.count(counter, 4, other_labels, Context())
+        count(counter, amount, LABELS)
+    count(counter, 4, other_labels)
     assert counter.amounts == []
 
     tally.hand_over()
@@ -72,8 +84,8 @@ def test_counts_of_one_series_are_added_once() -> None:
 
 def test_counts_of_two_counters_are_not_mixed() -> None:
     first, second = Added(), Added()
-    tally.count(first, 1, LABELS, Context())
-    tally.count(second, 2, LABELS, Context())
+    count(first, 1, LABELS)
+    count(second, 2, LABELS)
 
     tally.hand_over()
 
@@ -83,7 +95,7 @@ def test_counts_of_two_counters_are_not_mixed() -> None:
 def test_values_stay_apart_and_in_order() -> None:
     histogram = Recorded()
     for value in (0.3, 0.1, 0.1):
-        tally.measure(histogram, value, LABELS, Context())
+        measure(histogram, value)
 
     tally.hand_over()
 
@@ -92,7 +104,7 @@ def test_values_stay_apart_and_in_order() -> None:
 
 def test_a_second_hand_over_has_nothing_left() -> None:
     counter = Added()
-    tally.count(counter, 1, LABELS, Context())
+    count(counter, 1, LABELS)
     tally.hand_over()
     tally.hand_over()
 
@@ -104,11 +116,11 @@ def test_one_alarm_is_set_for_all_that_is_pending(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tally, "set_alarm", lambda delay_s, work: alarms.append((delay_s, work)))
     counter = Added()
     for _ in range(3):
-        tally.count(counter, 1, LABELS, Context())
+        count(counter, 1, LABELS)
     assert [delay_s for delay_s, _ in alarms] == [tally.DELAY_S]
 
     alarms[0][1]()
-    tally.count(counter, 1, LABELS, Context())
+    count(counter, 1, LABELS)
 
     assert len(alarms) == 2
     assert counter.amounts == [(3, LABELS)]
@@ -119,7 +131,7 @@ def test_what_is_measured_is_handed_over_by_another_thread(monkeypatch: pytest.M
 
     monkeypatch.setattr(tally, "set_alarm", lambda _delay_s, work: set_alarm(0, work))
     counter = Added()
-    tally.count(counter, 1, LABELS, Context())
+    count(counter, 1, LABELS)
 
     assert counter.has_added.wait(10)
 
@@ -130,8 +142,8 @@ def test_without_a_thread_the_caller_hands_over(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(tally, "set_alarm", refuse)
     counter = Added()
-    tally.count(counter, 1, LABELS, Context())
-    tally.count(counter, 1, LABELS, Context())
+    count(counter, 1, LABELS)
+    count(counter, 1, LABELS)
 
     assert counter.amounts == [(1, LABELS), (1, LABELS)]
 
@@ -140,21 +152,36 @@ def test_beyond_a_bound_the_caller_hands_over(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(tally, "MAX_PENDING", 3)
     counter = Added()
     for _ in range(4):
-        tally.count(counter, 1, LABELS, Context())
+        count(counter, 1, LABELS)
 
     assert counter.amounts == [(4, LABELS)]
 
 
 def test_a_fault_of_one_instrument_is_not_the_others(caplog: pytest.LogCaptureFixture) -> None:
     broken, sound, histogram = Added(RuntimeError("no counting today")), Added(), Recorded()
-    tally.count(broken, 1, LABELS, Context())
-    tally.count(sound, 1, LABELS, Context())
-    tally.measure(histogram, 1, LABELS, Context())
+    count(broken, 1, LABELS)
+    count(sound, 1, LABELS)
+    measure(histogram, 1)
 
     tally.hand_over()
 
     assert (sound.amounts, histogram.values) == ([(1, LABELS)], [1])
     assert "no counting today" in caplog.text
+
+
+def test_what_cannot_be_worked_out_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(counter: Counter) -> Iterator[Count]:
+        yield Count(counter, 1, LABELS)
+        raise RuntimeError("no figures today")
+
+    counter = Added()
+    tally.leave(NOWHERE, fail, counter)
+    count(counter, 2, LABELS)
+
+    tally.hand_over()
+
+    assert counter.amounts == [(3, LABELS)]
+    assert "no figures today" in caplog.text
 
 
 def test_a_collection_does_not_wait_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +190,7 @@ def test_a_collection_does_not_wait_for_good(monkeypatch: pytest.MonkeyPatch) ->
     provider = MeterProvider([reader], shutdown_on_exit=False)
     meter = provider.get_meter("host")
     tally.have_readers_ask(meter)
-    tally.count(meter.create_counter("tokens"), 1, LABELS, Context())
+    count(meter.create_counter("tokens"), 1, LABELS)
 
     with tally._pending.handing_over:
         assert reader.get_metrics_data() is None
@@ -177,7 +204,7 @@ def test_a_collection_does_not_wait_for_good(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_forked_child_begins_with_nothing() -> None:
     counter = Added()
-    tally.count(counter, 1, LABELS, Context())
+    count(counter, 1, LABELS)
 
     child = os.fork()
     if child == 0:
@@ -190,12 +217,13 @@ def test_a_forked_child_begins_with_nothing() -> None:
     assert counter.amounts == [(1, LABELS)]
 
 
-def test_pending_measurements_keep_no_span(telemetry: RecordedTelemetry) -> None:
-    observation = observe(telemetry.observer, builders.succeeded_call())
-    span = weakref.ref(trace.get_current_span(observation._span.context))
-    telemetry.exporter.clear()
-    del observation
-    gc.collect()
+def test_what_is_left_keeps_no_span(telemetry: RecordedTelemetry) -> None:
+    with tally._pending.handing_over:  # so that no alarm of an earlier test takes it away
+        observation = observe(telemetry.observer, builders.succeeded_call())
+        span = weakref.ref(trace.get_current_span(observation._span.context))
+        telemetry.exporter.clear()
+        del observation
+        gc.collect()
 
-    assert len(tally._pending.items) > 0
-    assert span() is None
+        assert len(tally._pending.items) > 0
+        assert span() is None
