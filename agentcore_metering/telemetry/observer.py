@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -56,13 +56,21 @@ class TelemetryObservation:
 
     def call_ended(self, record: CallRecord) -> None:
         """Measure the call, describe and end its span. Each of these is done whatever becomes of the others."""
-        with ExitStack() as steps:  # last in, first out
-            steps.callback(self._span.end, record)
-            totals = CallTotals.of(record.attempts)
-            if self.wants_output:
-                steps.callback(self._capture, record, totals)
-            steps.callback(self._span.describe, record, totals, self._observer.cost_convention)
-            steps.callback(self._observer.metrics.call_ended, record, totals, self._span.ids)
+        try:
+            self._measure_and_describe(record)
+        finally:
+            self._span.end(record)
+
+    def _measure_and_describe(self, record: CallRecord) -> None:
+        totals = CallTotals.of(record.attempts)
+        try:
+            self._observer.metrics.call_ended(record, totals, self._span.ids)
+        finally:
+            try:
+                self._span.describe(record, totals, self._observer.cost_convention)
+            finally:
+                if self.wants_output:
+                    self._capture(record, totals)
 
     def _capture(self, record: CallRecord, totals: CallTotals) -> None:
         policy = self._observer.content

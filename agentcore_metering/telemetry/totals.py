@@ -30,7 +30,7 @@ class CallTotals:
     """A call's usage and cost: the sums over its attempts, of which only known figures take part."""
 
     usage: Usage | None = None
-    """None when no attempt's usage is known. Its source is `estimated` as soon as one part is."""
+    """None when no attempt's usage is known; that of the only one where it is one. Its source is `estimated` as soon as one part is."""
     amounts: Mapping[str, Decimal] = field(default_factory=dict)
     """Exact cost by currency, in alphabetical order; empty when no attempt's cost is known."""
     cost_source: str | None = None
@@ -57,8 +57,8 @@ class CallTotals:
 
 def _usage_total(usages: Iterable[Usage]) -> Usage | None:
     known = tuple(usage for usage in usages if usage.source is not UsageSource.NONE)
-    if not known:
-        return None
+    if len(known) < 2:  # most calls have one attempt
+        return known[0] if known else None
     is_estimated = any(usage.source is UsageSource.ESTIMATED for usage in known)
     counts = {name: sum(getattr(usage, name) for usage in known) for name in _COUNTS}
     return Usage(**counts, source=UsageSource.ESTIMATED if is_estimated else UsageSource.PROVIDER)
