@@ -8,6 +8,7 @@ import http.client
 import json
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -64,15 +65,21 @@ _KINDS = (
 )  # fmt: skip
 
 
-def wishes(count: int, configs: Configs) -> Iterator[Wish]:
-    """`count` requests, going round through the kinds; kinds whose configuration is not in `configs` are left out."""
+def wishes(count: int, configs: Configs, run: str = "") -> Iterator[Wish]:
+    """`count` requests, going round through the kinds; kinds whose configuration is not in `configs` are left out.
+
+    A kind that fails at first does so once for each `run`: to the provider a run of the same name is the same requests again.
+    """
     kinds = [kind for kind in _KINDS if kind.config is None or kind.config in configs]
     for number in range(count):
-        yield _wish(kinds[number % len(kinds)], number, configs)
+        yield _wish(kinds[number % len(kinds)], number, configs, run)
 
 
-def _wish(kind: _Kind, number: int, configs: Configs) -> Wish:
-    keys = {name: value.format(n=number) if isinstance(value, str) else value for name, value in kind.directive.items()}
+def _wish(kind: _Kind, number: int, configs: Configs, run: str) -> Wish:
+    keys = {
+        name: value.format(n=f"{run}{number}") if isinstance(value, str) else value
+        for name, value in kind.directive.items()
+    }
     asked = f"Question {number}: what is new? {directive(**keys) if keys else ''}"
     body = {"prompt": asked, "node": kind.name.split(",")[0].replace(" ", "_"), **kind.body}
     if kind.config is not None:
@@ -157,7 +164,7 @@ def main() -> None:
     host = Host(options.url, dict.fromkeys(("alice", "bob"), options.password))
     drive(
         host,
-        wishes(options.count, configs),
+        wishes(options.count, configs, f"{uuid.uuid4().hex[:8]}-"),
         threads=options.threads,
         on_done=lambda wish, outcome: print(f"{outcome:9} {wish.kind}", file=sys.stderr),
         pause_s=options.pause,

@@ -146,7 +146,7 @@ class _Run:
 
     def _arguments(self, attempt: Attempt) -> Mapping[str, Any]:
         self._facts = self._reply = None
-        timeout_s = self._policy.attempt_timeout_s(attempt.route_attempt, self._call.sent_elapsed_s)
+        timeout_s = self._policy.attempt_timeout_s(attempt.config_attempt, self._call.sent_elapsed_s)
         return {**self._call.arguments, "timeout": timeout_s}
 
     def accept(self, attempt: Attempt, response: Any) -> Answer:

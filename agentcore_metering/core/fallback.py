@@ -75,7 +75,7 @@ class FallbackPlan:
         """The configuration has given a usable answer."""
         self._health.succeeded(config_uuid)
 
-    def notes(self, start: AttemptStart, route_attempt: int, failure: Failure | None) -> Mapping[str, Any]:
+    def notes(self, start: AttemptStart, config_attempt: int, failure: Failure | None) -> Mapping[str, Any]:
         """What the row of an attempt says of requested and actual configuration, in the reference's words."""
         actual = start.target.config_uuid
         notes = {
@@ -83,7 +83,7 @@ class FallbackPlan:
             "requested_config_uuid": str(self._requested) if self._requested else None,
             "actual_config_uuid": str(actual) if actual else None,
             "fallback_attempt": start.attempt,
-            "fallback_model_attempt": route_attempt,
+            "fallback_model_attempt": config_attempt,
             "fallback_reason": self._reason,
             "actual_model": start.target.litellm_model,
         }

@@ -82,8 +82,8 @@ class Call:
         self._started_s = services.clock.monotonic_s()
         self._attempts: list[AttemptRecord] = []
         self._attempts_begun = 0
-        self._route_attempts_begun = 0
-        self._route_sent_s: float | None = None
+        self._config_attempts_begun = 0
+        self._config_sent_s: float | None = None
         self._id = uuid7()
         self._endings = count()
         self._first_sent_s: float | None = None
@@ -105,7 +105,7 @@ class Call:
     @property
     def sent_elapsed_s(self) -> float:
         """Seconds since this configuration's first attempt, by which the deadline goes; 0 before. A stream may be consumed late."""
-        return 0.0 if self._route_sent_s is None else self.elapsed_s - self._route_sent_s
+        return 0.0 if self._config_sent_s is None else self.elapsed_s - self._config_sent_s
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -117,13 +117,13 @@ class Call:
     def begin_attempt(self) -> Attempt:
         """The next attempt, about to be sent. The first one's id is the call's."""
         self._attempts_begun += 1
-        self._route_attempts_begun += 1
+        self._config_attempts_begun += 1
         self._output = None
         remember_secrets(self.request.secrets)
-        if self._route_sent_s is None:
-            self._route_sent_s = self.elapsed_s
+        if self._config_sent_s is None:
+            self._config_sent_s = self.elapsed_s
         if self._first_sent_s is None:
-            self._first_sent_s = self._route_sent_s
+            self._first_sent_s = self._config_sent_s
         start = AttemptStart(
             id=self._id if self._attempts_begun == 1 else uuid7(),
             call_id=self._id,
@@ -135,7 +135,7 @@ class Call:
         )
         with contained("persistence"):
             self.services.sink.attempt_started(start)
-        return Attempt(self, start, self._route_attempts_begun, self._fallback)
+        return Attempt(self, start, self._config_attempts_begun, self._fallback)
 
     def can_fall_back(self, failure: Failure) -> bool:
         """Whether there is another configuration to go on with after this failure."""
@@ -154,8 +154,8 @@ class Call:
         if not self._fallback.covers(failure):
             return False
         self.request = self._fallback.advance(failure)
-        self._route_attempts_begun = 0
-        self._route_sent_s = None
+        self._config_attempts_begun = 0
+        self._config_sent_s = None
         return True
 
     def activate(self) -> AbstractContextManager[None]:
@@ -222,12 +222,12 @@ class Attempt:
     """One request to the provider, from just before it is sent."""
 
     def __init__(
-        self, call: Call, start: AttemptStart, route_attempt: int = 1, fallback: FallbackPlan | None = None
+        self, call: Call, start: AttemptStart, config_attempt: int = 1, fallback: FallbackPlan | None = None
     ) -> None:
         self._call = call
         self._start = start
         self._fallback = fallback
-        self.route_attempt = route_attempt
+        self.config_attempt = config_attempt
         """1 for the first attempt by its configuration; the deadline and the retries are a configuration's own."""
         self._started_s = call.services.clock.monotonic_s()
         self._first_chunk_s: float | None = None
@@ -284,7 +284,7 @@ class Attempt:
         cost, cost_status = self._price(facts)
         start = self._start
         if self._fallback is not None:
-            notes = {**self._fallback.notes(start, self.route_attempt, failure), **notes}
+            notes = {**self._fallback.notes(start, self.config_attempt, failure), **notes}
         record = AttemptRecord(
             id=start.id,
             call_id=start.call_id,

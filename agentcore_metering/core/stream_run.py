@@ -86,7 +86,7 @@ class StreamRun:
 
     def arguments(self) -> Mapping[str, Any]:
         """What the backend is given for the attempt that was begun. Its `timeout` is how long a client may wait for any one piece."""
-        number = self._attempt.route_attempt if self._attempt is not None else 1
+        number = self._attempt.config_attempt if self._attempt is not None else 1
         timeout_s = self._policy.attempt_timeout_s(number, self.call.sent_elapsed_s)
         return {**self.call.arguments, "timeout": min(timeout_s, self.time.idle_s)}
 
@@ -136,7 +136,7 @@ class StreamRun:
         failure = classify(exc, request.secrets, self.call.services.clock.now())
         delay_s, can_fall_back = None, not self._has_emitted and self.call.can_fall_back(failure)
         if not self._has_emitted and not self.call.must_leave_config(failure):
-            delay_s = self._policy.next_delay_s(attempt.route_attempt - 1, failure, self.call.sent_elapsed_s)
+            delay_s = self._policy.next_delay_s(attempt.config_attempt - 1, failure, self.call.sent_elapsed_s)
         attempt.fail(failure, self._facts(), will_retry=delay_s is not None or can_fall_back)
         self._close_upstream()
         if delay_s is None and can_fall_back and self.call.leave_config(failure):

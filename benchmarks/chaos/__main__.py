@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.chaos.report import describe_machine, tell
+from benchmarks.bench_process import describe_machine
+from benchmarks.chaos.report import tell
 from benchmarks.chaos.run import Plan, migrated, perform
 from benchmarks.postgres import running_cluster
 

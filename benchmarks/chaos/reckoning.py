@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.bench_process import quantile
 from benchmarks.chaos.calling import UNIT_PRICE
 from benchmarks.chaos.stage import Stage
 
@@ -81,9 +82,7 @@ class Reckoning:
 
     def quantile_us(self, share: float) -> float:
         """Microseconds that metering kept a caller at this quantile; 0 where nothing was measured."""
-        return (
-            self.timings_us[min(int(len(self.timings_us) * share), len(self.timings_us) - 1)] if self.timings_us else 0
-        )
+        return quantile(self.timings_us, share) if self.timings_us else 0
 
 
 def reckon(stage: Stage, connection: psycopg.Connection[Any]) -> Reckoning:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
-
 from benchmarks.chaos.run import Result
 
-__all__ = ["describe_machine", "tell"]
-
-
-def describe_machine() -> str:
-    """Where figures come from."""
-    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, {system}"
+__all__ = ["tell"]
 
 
 def tell(result: Result) -> None:

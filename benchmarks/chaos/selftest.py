@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from benchmarks.bench_process import describe_machine
 from benchmarks.chaos.reckoning import Reckoning
-from benchmarks.chaos.report import describe_machine
 from benchmarks.chaos.run import Plan, migrated, perform
 from benchmarks.postgres import running_cluster
 

@@ -7,8 +7,9 @@ has its answer always finds it here.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from example.stub_provider.answers import Usage
     from example.stub_provider.plans import Outcome
     from example.stub_provider.wire import JsonObject
+
+
+KEPT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +42,18 @@ class ReceivedRequest:
 
 
 class Ledger:
-    """The received requests, oldest first."""
+    """The received requests, oldest first; the latest `KEPT` of them, because a server may run for days."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: list[ReceivedRequest] = []
+        self._requests: deque[ReceivedRequest] = deque(maxlen=KEPT)
 
     def enter(self, received: ReceivedRequest) -> None:
         with self._lock:
             self._requests.append(received)
 
     def amend(self, received: ReceivedRequest, outcome: Outcome) -> None:
-        """Changes how `received` ended; does nothing when it has been cleared away."""
+        """Changes how `received` ended; does nothing when it is gone."""
         with self._lock:
             for index, known in enumerate(self._requests):
                 if known is received:

@@ -31,6 +31,9 @@ _MESSAGES: Final = {
 }
 
 
+KEYS_KEPT: Final = 10_000
+
+
 class Outcome(StrEnum):
     """How the stub ends an exchange: a whole answer, an error, a cut or silent one, none; or the client left first."""
 
@@ -66,7 +69,7 @@ class Plan:
 
 
 class Attempts:
-    """Thread-safe counts: of the answers of a server, and of the requests with each `key`."""
+    """Thread-safe counts: of the answers of a server, and of the requests with each `key`, of which the latest `KEYS_KEPT` are known."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -81,6 +84,8 @@ class Attempts:
     def next_of(self, key: str) -> int:
         with self._lock:
             self._by_key[key] += 1
+            if len(self._by_key) > KEYS_KEPT:
+                del self._by_key[next(iter(self._by_key))]
             return self._by_key[key]
 
     def clear(self) -> None:

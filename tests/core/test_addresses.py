@@ -1,3 +1,5 @@
+"""Addresses that lead inside are told from those that lead outside, however they are spelled."""
+
 from __future__ import annotations
 
 from ipaddress import ip_address

@@ -9,7 +9,7 @@ import pytest
 
 from agentcore_metering.core import alarms
 from agentcore_metering.core.alarms import set_alarm
-from agentcore_metering.core.containment import contained_counts, reset
+from agentcore_metering.core.containment import contained_counts
 
 WAIT_S = 30.0
 
@@ -38,7 +38,6 @@ def test_an_alarm_that_was_cancelled_does_not_go_off() -> None:
 
 
 def test_work_that_fails_is_contained_and_the_next_is_done() -> None:
-    reset()
     done = threading.Event()
 
     set_alarm(0, lambda: 1 / 0)
@@ -46,7 +45,6 @@ def test_work_that_fails_is_contained_and_the_next_is_done() -> None:
 
     assert done.wait(WAIT_S)
     assert contained_counts() == {"alarm": 1}
-    reset()
 
 
 def test_one_thread_serves_all_alarms() -> None:

@@ -1,3 +1,5 @@
+"""Errors say what they are about."""
+
 from __future__ import annotations
 
 from agentcore_metering.core.errors import InvalidField, MeteringError

@@ -298,7 +298,6 @@ def test_health_that_fails_costs_the_call_nothing(monkeypatch: pytest.MonkeyPatc
 
     assert complete(scene.call).text == "fine"
     assert containment.contained_counts() == {"fallback": 2}
-    containment.reset()
 
 
 def test_bounded_request_has_the_shorter_time_the_retries_and_all_secrets() -> None:

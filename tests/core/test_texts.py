@@ -1,3 +1,5 @@
+"""Texts are English until somebody translates them, and their values stay as they are."""
+
 from __future__ import annotations
 
 import pickle

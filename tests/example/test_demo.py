@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from example.demo.figures import Figures, compare
+from example.stub_provider import parse_directive
 from example.traffic import wishes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,14 @@ def test_traffic_has_every_kind_of_call() -> None:
     assert len(kinds) >= 60
     assert {"stream", "tool call", "refused key", "client leaves mid-stream", "plain, another currency"} <= set(kinds)
     assert len({wish.user for wish in wishes(84, {})}) == 2
+
+
+def test_traffic_of_another_run_fails_at_first_again() -> None:
+    def keys(run: str) -> set[str | None]:
+        return {parse_directive(wish.body["prompt"]).key for wish in wishes(28, {}, run)} - {None}
+
+    assert len(keys("a-")) == len(keys("")) == 4
+    assert keys("a-").isdisjoint(keys("b-"))
 
 
 @pytest.mark.timeout(170)

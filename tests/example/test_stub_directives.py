@@ -1,3 +1,5 @@
+"""Directives are obeyed or refused, and survive the way through a message."""
+
 from __future__ import annotations
 
 from decimal import Decimal

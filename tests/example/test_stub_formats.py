@@ -1,3 +1,5 @@
+"""The stub speaks each provider's wire format."""
+
 from __future__ import annotations
 
 import base64

@@ -1,3 +1,5 @@
+"""The stub as a server: its answers, its failures, its books and its connections."""
+
 from __future__ import annotations
 
 import http.client
@@ -13,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from example.stub_provider import Outcome, StubProvider, Usage, directive
+from example.stub_provider import Outcome, ReceivedRequest, StubProvider, Usage, directive
+from example.stub_provider.ledger import KEPT, Ledger
+from example.stub_provider.plans import KEYS_KEPT, Attempts
 from tests.example.stub_client import KEY, PROVIDERS, send
 
 if TYPE_CHECKING:
@@ -66,6 +70,19 @@ def test_clear_forgets_requests_and_starts_numbers_again(stub: StubProvider) -> 
 
     assert stub.requests == ()
     assert send(stub, "openai", "hi") == first
+
+
+def test_a_server_that_runs_for_days_keeps_the_latest_requests_and_keys_alone() -> None:
+    ledger, attempts = Ledger(), Attempts()
+
+    for number in range(KEPT + 1):
+        ledger.enter(ReceivedRequest(f"/{number}", {}, {}, None, 200, Outcome.COMPLETE, None, None))
+    for number in range(KEYS_KEPT + 1):
+        attempts.next_of(str(number))
+
+    paths = [entry.path for entry in ledger.entries()]
+    assert (len(paths), paths[0], paths[-1]) == (KEPT, "/1", f"/{KEPT}")
+    assert (attempts.next_of(str(KEYS_KEPT)), attempts.next_of("0")) == (2, 1)
 
 
 def test_connection_is_kept_for_the_next_request(stub: StubProvider) -> None:

@@ -1,3 +1,5 @@
+"""LiteLLM reads from the stub what it would read from the provider."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Contents are captured as the conventions model them, redacted and cut to size, and only when asked for."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Contents go on the span, on an event, on both or nowhere, as the host has chosen."""
+
 from __future__ import annotations
 
 import json

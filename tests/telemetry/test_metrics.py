@@ -1,3 +1,5 @@
+"""What is counted and measured of calls, by which attributes, and how many names of models."""
+
 from __future__ import annotations
 
 import os

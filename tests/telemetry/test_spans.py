@@ -1,3 +1,5 @@
+"""A call's span: its place in the trace, its times, its sampling, and what is current meanwhile."""
+
 from __future__ import annotations
 
 import sys

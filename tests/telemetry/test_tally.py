@@ -16,7 +16,7 @@ from opentelemetry.metrics import Counter, Histogram, NoOpCounter, NoOpHistogram
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from agentcore_metering.core import containment
+from agentcore_metering.core import alarms
 from agentcore_metering.telemetry import tally
 from agentcore_metering.telemetry.tally import Count, Value
 from tests.telemetry import builders
@@ -62,9 +62,11 @@ def measure(histogram: Histogram, value: float) -> None:
 
 @pytest.fixture(autouse=True)
 def _none_pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Only the test decides when something is handed over."""
+    """Only the test decides when something is handed over: no alarm that an earlier one has left."""
+    for alarm in list(alarms._keeper.alarms):
+        if alarm.work is tally.hand_over:
+            alarm.cancel()
     tally.hand_over()
-    containment.reset()
     monkeypatch.setattr(tally, "set_alarm", lambda _delay_s, _work: None)
     yield
     tally.hand_over()
