@@ -16,6 +16,7 @@ from agentcore_metering.adapters.django.config import health
 from agentcore_metering.adapters.django.config.editing import configs
 from agentcore_metering.adapters.django.config.fallback import DEFAULT_POLICY, FallbackPolicy, parse_fallback
 from agentcore_metering.adapters.django.config.refusals import refusals_logged
+from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.core.errors import InvalidField
 
@@ -149,5 +150,7 @@ def _is_same_place(row: LLMConfig, other: LLMConfig) -> bool:
 
 
 def _place(row: LLMConfig) -> tuple[Any, ...]:
-    options = row.config if isinstance(row.config, dict) else {}
-    return (row.provider, *(str(options.get(key) or "").strip().rstrip("/") for key in _PLACE))
+    # By dict's own means, as secrets that cannot be opened are asked for too; their sealed text stands for them.
+    options = dict(row.config) if isinstance(row.config, dict) else {}
+    sealed = row.config.sealed if isinstance(row.config, UnreadableConfig) else None
+    return (row.provider, sealed, *(str(options.get(key) or "").strip().rstrip("/") for key in _PLACE))
