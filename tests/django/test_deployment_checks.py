@@ -253,7 +253,8 @@ def test_verbose_litellm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("delta", ["W010"]), ("LowMemory", ["W010"]), ("CUMULATIVE", []), ("cumulative", [])]
+    ("value", "expected"),
+    [("delta", ["W010"]), ("LowMemory", ["W010"]), ("CUMULATIVE", []), ("cumulative", []), ("", [])],
 )
 def test_temporality_other_than_cumulative_is_told(
     monkeypatch: pytest.MonkeyPatch, value: str, expected: list[str]

@@ -98,7 +98,7 @@ def check_exposure(**_kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not is_debug() and not any(_setting_faults()):
         found += _secret_warnings()
-    temporality = os.environ.get(TEMPORALITY_ENV, "cumulative").strip().lower()
+    temporality = os.environ.get(TEMPORALITY_ENV, "").strip().lower() or "cumulative"
     if temporality != "cumulative":
         found.append(
             Warning(
