@@ -409,8 +409,10 @@ def legacy_llm_settings() -> dict[str, Any] | None:
 
 
 def database_identity(alias: str) -> tuple[str, ...]:
-    """What tells the database `alias` from others on this machine: engine, name, host and port."""
-    database = django_settings.DATABASES[alias]
+    """What tells the database `alias` from others on this machine: engine, name, host and port. ImproperlyConfigured where there is none."""
+    database = django_settings.DATABASES.get(alias)
+    if database is None:
+        raise ImproperlyConfigured(f"AGENTCORE_METERING_DATABASE_ALIAS is {alias!r}, which DATABASES does not have.")
     return tuple(str(database.get(key, "")) for key in ("ENGINE", "NAME", "HOST", "PORT"))
 
 
