@@ -34,6 +34,8 @@ __all__ = [
     "legacy_llm_settings",
     "metering_settings",
     "secret_key_material",
+    "setting_names",
+    "uses_time_zones",
 ]
 
 T = TypeVar("T")
@@ -308,7 +310,7 @@ class MeteringSettings:
     """When closed buckets are aggregated: minute, hour, day of month, month, day of week."""
 
     AGGREGATION_TIMEZONE = Setting("Asia/Shanghai", _TEXT)
-    """IANA name of the time zone whose days and months the aggregation task means."""
+    """IANA name that `get_aggregation_timezone` gives to existing projects. Nothing here reads it: sums are made in UTC, shown in any zone."""
 
     LLM = Setting[dict[str, Any] | None](None, _LLM)
     """The configuration of last resort, `{"provider": ..., "config": {...}}`: used where the database has none. None: there is none."""
@@ -419,6 +421,16 @@ def database_identity(alias: str) -> tuple[str, ...]:
 def deepseek_thinking_model_prefixes() -> tuple[str, ...]:
     """`AGENTCORE_DEEPSEEK_THINKING_MODEL_PREFIXES`, the reference's name: LiteLLM models whose thinking is turned off by name."""
     return _read("AGENTCORE_DEEPSEEK_THINKING_MODEL_PREFIXES", THINKING_OFF_PREFIXES, _PREFIXES)
+
+
+def setting_names() -> tuple[str, ...]:
+    """Every setting by its name in `MeteringSettings`."""
+    return tuple(name for name, value in vars(MeteringSettings).items() if isinstance(value, Setting))
+
+
+def uses_time_zones() -> bool:
+    """Django's USE_TZ: whether the database is given moments with their zone."""
+    return bool(django_settings.USE_TZ)
 
 
 def is_debug() -> bool:
