@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django.models import LLMUsage
 from example.stub_provider import StubProvider, directive
-from tests.django.api.test_one_test import begun
+from tests.django.api.test_single_trial import begun
 from tests.django.api.urls import LLM_CONFIG
 from tests.django.builders import KEY
 from tests.django.factories import make_user
@@ -196,7 +196,7 @@ def test_decision_model_that_refuses_fails_its_test(
     api: APIClient, stub: StubProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "agentcore_metering.adapters.django.api.views.trials.CONNECTION_TEXT", directive(finish="content_filter")
+        "agentcore_metering.adapters.django.trackers.trial.CONNECTION_TEXT", directive(finish="content_filter")
     )
 
     response = api.post(f"{LLM_CONFIG}test/", {**form(stub), "model_type": "decision"}, format="json")
