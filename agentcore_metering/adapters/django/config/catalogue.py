@@ -15,6 +15,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from agentcore_metering.adapters.django.config.decision_catalogue import DECISION, decision_keys, with_decisions
+from agentcore_metering.adapters.django.models.price import TOKENS_PER_PRICE
 from agentcore_metering.constants import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_TEMPERATURE,
@@ -45,7 +46,6 @@ OPTIONAL_KEYS = (
     "stream_total_timeout_seconds",
     "num_retries",
 )
-TOKENS_PER_PRICE = Decimal(1_000_000)
 LONG_CONTEXT_TOKENS = 128_000
 LOW_COST_PER_1M = Decimal("0.5")
 
@@ -105,9 +105,8 @@ def provider_catalogue() -> dict[str, Any]:
     items = {provider.id: _provider_item(provider) for provider in PROVIDERS.values()}
     for provider in DECISION_PROVIDERS.values():
         decision = decision_keys(provider)
-        items.setdefault(provider.id, {**_SAMPLING_DEFAULTS, **decision, "model_types": [DECISION]})["decision"] = (
-            decision
-        )
+        known = items.setdefault(provider.id, {**_SAMPLING_DEFAULTS, **decision, "model_types": [DECISION]})
+        known["decision"] = decision
     return items
 
 

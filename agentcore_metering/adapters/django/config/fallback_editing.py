@@ -73,7 +73,7 @@ def fallback_view(row: LLMConfig) -> dict[str, Any]:
 def _save(row: LLMConfig, policy: FallbackPolicy | None) -> LLMConfig:
     alias = metering_settings.DATABASE_ALIAS
     with transaction.atomic(using=alias):
-        current = configs().select_for_update().get(pk=row.pk)
+        current: LLMConfig = configs().select_for_update().get(pk=row.pk)
         if policy is not None:
             _require_sensible(current, policy)
         current.fallback = None if policy is None else policy.as_json()
@@ -132,8 +132,7 @@ def _peers(row: LLMConfig) -> QuerySet[LLMConfig]:
 
 
 def _global_default(row: LLMConfig) -> LLMConfig | None:
-    rows = configs().filter(scope=LLMConfig.Scope.GLOBAL, model_type=row.model_type, is_active=True)
-    return rows.order_by("-is_default", "created_at", "id").first()
+    return configs().defaults(row.model_type).first()
 
 
 def _brief(row: LLMConfig) -> dict[str, Any]:

@@ -158,6 +158,11 @@ class ConfigQuerySet(NotingQuerySet):
             LLMConfigChange.note(LLMConfigChange.Action.CREATED, rows, (), self.db)
         return rows
 
+    def defaults(self, model_type: str) -> Self:
+        """The active global configurations of this type; the first is for calls that name none, of users without one."""
+        rows = self.filter(scope="global", model_type=model_type, is_active=True)
+        return rows.order_by("-is_default", "created_at", "id")
+
     def _named_rows(self) -> list[Any]:
         # Of its own: this query may be one for dictionaries, or have columns left out that the trail needs.
         pks = self.order_by().values("pk")
