@@ -18,7 +18,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from agentcore_metering.adapters.django.conf import AllowedHost, is_debug, metering_settings
+from agentcore_metering.adapters.django.conf import is_debug, metering_settings
+from agentcore_metering.adapters.django.setting_kinds import AllowedHost
 from agentcore_metering.core.addresses import (
     Endpoint,
     IPAddress,
