@@ -131,7 +131,10 @@ class LLMConfigAdmin(MeteringAdmin):
             with acting("admin", lambda: request.user):
                 response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         except (InvalidField, LLMConfig.DoesNotExist) as error:
-            messages.error(request, _("It was changed meanwhile, so nothing was saved. %(reason)s") % {"reason": error})
+            reason = translated(error) if isinstance(error, InvalidField) else _("It was deleted.")
+            messages.error(
+                request, _("It was changed meanwhile, so nothing was saved. %(reason)s") % {"reason": reason}
+            )
             return HttpResponseRedirect(request.path)
         return response
 
