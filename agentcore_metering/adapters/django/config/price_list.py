@@ -72,10 +72,8 @@ def quotes(
     for target, facts in _calls(provider, model, served):
         row = operator.row_of(target, facts, at)
         if row is not None:
-            price, reason = (
-                operator.price_of(target, facts, at),
-                f"{row.provider or 'any provider'} {row.model_pattern}",
-            )
+            price = operator.price_of(target, facts, at)
+            reason = f"{row.provider or 'any provider'} {row.model_pattern}"
         else:
             price, reason = price_map.explain(target, facts, at)
         quote = Quote(provider, model, price, reason)

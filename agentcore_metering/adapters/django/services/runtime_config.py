@@ -9,8 +9,10 @@ from uuid import UUID
 from django.utils.translation import get_language, gettext, override
 
 from agentcore_metering.adapters.django.config.candidates import stored_candidate
-from agentcore_metering.adapters.django.config.catalogue import provider_catalogue as get_provider_params_schema
 from agentcore_metering.adapters.django.config.editing import configs
+from agentcore_metering.adapters.django.config.provider_catalogue import (
+    provider_catalogue as get_provider_params_schema,
+)
 from agentcore_metering.adapters.django.config.source import secret_values
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.messages import MESSAGE_IDS, to_friendly
