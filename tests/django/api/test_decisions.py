@@ -149,18 +149,6 @@ def test_one_test_of_a_user_at_a_time(api: APIClient, admin: Any, stub: StubProv
 # --- users' own
 
 
-@pytest.fixture
-def alice() -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def client(alice: Any) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(alice)
-    return client
-
-
 def test_own_decision_model_answers(client: APIClient, alice: Any, stub: StubProvider) -> None:
     row = make_decision_config(stub, user=alice)
 
