@@ -29,6 +29,7 @@ from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.trackers.trial import Trial
 from agentcore_metering.core import dropped
 from example.stub_provider import StubProvider, directive
+from tests.django.api.asgi import post_scope
 from tests.django.api.test_trials import (
     HELLO,
     TEST,
@@ -217,20 +218,7 @@ def test_asgi_client_that_leaves_frees_the_way(admin: Any, stub: StubProvider, e
     client.force_login(admin)
     prompt = directive(text="one two three four", chunks=4, chunk_delay_s=0.2)
     body = json.dumps(call_body(make_stub_config(stub), prompt=prompt, stream=True)).encode()
-    token = "t" * 32
-    cookie = f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}".encode()
-    headers = [(b"content-type", b"application/json"), (b"cookie", cookie), (b"x-csrftoken", token.encode())]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "path": TEST_CALL,
-        "query_string": b"",
-        "headers": [*headers, (b"host", b"testserver"), (b"content-length", str(len(body)).encode())],
-        "server": ("testserver", 80),
-        "scheme": "http",
-    }
+    scope = post_scope(client, TEST_CALL, body)
 
     async def leave() -> None:
         application: Any = ApplicationCommunicator(ASGIHandler(), scope)  # type: ignore[no-untyped-call]  # it has no types
