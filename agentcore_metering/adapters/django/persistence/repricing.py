@@ -21,8 +21,8 @@ from agentcore_metering.adapters.django.persistence.priced_rows import (
     price_snapshot,
     target_of,
 )
-from agentcore_metering.core.money import EXACT
 from agentcore_metering.adapters.django.persistence.selection import Selection
+from agentcore_metering.core.money import EXACT
 from agentcore_metering.core.ports import PriceSource
 from agentcore_metering.core.pricing import price_attempt
 from agentcore_metering.core.types import Cost, CostSource, CostStatus
