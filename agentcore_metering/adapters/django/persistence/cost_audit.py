@@ -14,6 +14,9 @@ from agentcore_metering.core.types import CostSource
 
 __all__ = ["AuditSummary", "audit"]
 
+MAX_DIFFERENCES = 100
+"""That are named; all are counted."""
+
 
 @dataclass(slots=True)
 class AuditSummary:
@@ -30,8 +33,6 @@ def audit(
     selection: Selection,
     using: str,
     on_batch: Callable[[AuditSummary], None] = lambda summary: None,
-    *,
-    kept_differences: int = 100,
 ) -> AuditSummary:
     """Compute every stored cost again from its row alone; `on_batch` is told after each batch."""
     summary = AuditSummary()
@@ -39,7 +40,7 @@ def audit(
         for row in batch:
             outcome, computed = _proof(row)
             summary.counts[outcome] += 1
-            if outcome == "different" and len(summary.differences) < kept_differences:
+            if outcome == "different" and len(summary.differences) < MAX_DIFFERENCES:
                 summary.differences.append((str(row.id), _stored(row) or Decimal(0), computed))
         on_batch(summary)
     return summary
