@@ -53,6 +53,8 @@ SQLITE = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
 }
+# Shared by all processes: how often somebody tests a configuration is counted there, and which one is passed over.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": DATA_DIR / "cache"}}
 DATABASES = {"default": POSTGRESQL if os.environ.get("EXAMPLE_DATABASE") == "postgresql" else SQLITE}
 
 MIDDLEWARE = [

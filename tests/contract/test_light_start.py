@@ -90,7 +90,7 @@ def test_system_checks_are_registered_before_their_modules_are_imported() -> Non
         import sys
         settings.AGENTCORE_METERING_WRITE_MODE = "sometimes"
         django.setup()
-        assert "agentcore_metering.adapters.django.deployment_checks" not in sys.modules
+        assert "agentcore_metering.adapters.django.checks.settings" not in sys.modules
         from django.core.checks import run_checks
         print([message.id for message in run_checks() if message.id.endswith("E002")])
         """

@@ -77,3 +77,13 @@ def spool(tmp_path: Path, settings: Settings) -> Spool:
     settings.AGENTCORE_METERING_WRITE_MODE = "journal"
     settings.AGENTCORE_METERING_SPOOL_DIR = tmp_path / "spool"
     return Spool(tmp_path / "spool")
+
+
+@pytest.fixture
+def missing_table(transactional_db: None) -> Iterator[None]:
+    """The table of usage rows is not where it is looked for, as before a migration."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE llm_tracker_usage RENAME TO elsewhere")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE elsewhere RENAME TO llm_tracker_usage")

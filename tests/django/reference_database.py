@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from agentcore_metering.adapters.django.checks import REFERENCE_MIGRATIONS
+from agentcore_metering.adapters.django.checks.history import REFERENCE_MIGRATIONS
 
 APP = "agentcore_metering"
 AT_0018, AT_0019, AT_0020 = (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 from importlib import import_module
@@ -7,6 +8,8 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 from django.core.checks.registry import registry
+
+from agentcore_metering.adapters.django import checks
 
 BEFORE_SETUP = """
 import sys
@@ -54,8 +57,8 @@ def test_unknown_name_of_the_front_door_is_an_attribute_error() -> None:
 
 
 def test_every_system_check_is_registered_once() -> None:
-    names = ("checks", "deployment_checks", "secret_checks", "telemetry_checks")
-    modules = [import_module(f"agentcore_metering.adapters.django.{name}") for name in names]
+    names = [module.name for module in pkgutil.iter_modules(checks.__path__)]
+    modules = [import_module(f"{checks.__name__}.{name}") for name in names]
     written = sorted(name for module in modules for name in module.__all__ if name.startswith("check_"))
 
     found = [getattr(check, "__name__", "") for check in registry.get_checks(include_deployment_checks=True)]

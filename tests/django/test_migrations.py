@@ -20,7 +20,7 @@ from django.db.migrations.state import StateApps
 from django.test import override_settings
 
 from agentcore_metering.adapters.django import migrations
-from agentcore_metering.adapters.django.checks import REFERENCE_MIGRATIONS
+from agentcore_metering.adapters.django.checks.history import REFERENCE_MIGRATIONS
 from agentcore_metering.adapters.django.config import sealing
 from agentcore_metering.adapters.django.fields import ExactSum
 from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage, LLMUsageSeries, UserTotalRollup

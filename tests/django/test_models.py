@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,9 +11,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 from django.db import connection, models
+from django.test import override_settings
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice, LLMUsage, LLMUsageSeries, MeteringConfig
+from agentcore_metering.adapters.django.models.changes import generation
+from agentcore_metering.adapters.django.models.querysets import set_read_hook
 
 pytestmark = pytest.mark.django_db
 
@@ -245,3 +249,51 @@ def test_prices_come_newest_first_and_since_ever_last() -> None:
 def test_row_says_what_it_is_without_secrets(row: models.Model) -> None:
     assert str(row)
     assert "canary" not in repr(row)
+
+
+class ReadsElsewhere:
+    """A host's router with a replica, which is away: whoever asks it fails."""
+
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str:
+        return "replica"
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str:
+        return "default"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: LLMConfig.objects.filter(provider="openai").update(is_active=False),
+        lambda: LLMConfig.objects.filter(provider="openai").delete(),
+        lambda: LLMConfig.objects.bulk_create([LLMConfig(scope="global")]),
+        lambda: LLMPrice.objects.filter(currency="USD").update(source="a contract"),
+        lambda: LLMPrice.objects.filter(currency="USD").delete(),
+        lambda: LLMPrice.objects.bulk_create([LLMPrice(model_pattern="m", input_per_1m=1, output_per_1m=1)]),
+    ],
+    ids=["update configs", "delete configs", "make configs", "update prices", "delete prices", "make prices"],
+)
+def test_bulk_writes_ask_the_database_that_is_written(write: Callable[[], Any]) -> None:
+    LLMConfig.objects.create(scope="global")
+    table = LLMConfig._meta.db_table
+    before = generation(table), generation(LLMPrice._meta.db_table)
+
+    with override_settings(DATABASE_ROUTERS=[f"{__name__}.ReadsElsewhere"]):
+        write()
+
+    assert (generation(table), generation(LLMPrice._meta.db_table)) != before
+
+
+@pytest.mark.parametrize(
+    "write", [lambda: LLMUsage.objects.filter(model="m").update(attempt=2), lambda: LLMUsage.objects.all().delete()]
+)
+def test_writes_to_usage_wait_for_rows_on_their_way_to_the_database_that_is_written(write: Callable[[], Any]) -> None:
+    waited: list[str] = []
+    set_read_hook(waited.append)
+    try:
+        with override_settings(DATABASE_ROUTERS=[f"{__name__}.ReadsElsewhere"]):
+            write()
+    finally:
+        set_read_hook(None)
+
+    assert set(waited) == {"default"}

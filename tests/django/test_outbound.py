@@ -14,9 +14,9 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django import runtime
+from agentcore_metering.adapters.django.checks.secrets import check_stored_configurations
 from agentcore_metering.adapters.django.models import LLMConfig, LLMUsage
 from agentcore_metering.adapters.django.outbound import OutboundGuard, addresses_in, refusal_of
-from agentcore_metering.adapters.django.secret_checks import check_stored_configurations
 from agentcore_metering.adapters.django.trackers.llm import LLMTracker
 from agentcore_metering.core.addresses import IPAddress
 from agentcore_metering.core.errors import EndpointRefused

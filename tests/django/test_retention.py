@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from pytest_django import Settings
 
 from agentcore_metering.adapters.django.config.policy import change_policy
 from agentcore_metering.adapters.django.models import LLMUsage, LLMUsageSeries
@@ -60,6 +61,20 @@ def test_impossible_retention_deletes_nothing(days: int) -> None:
     make_rows(400)
 
     assert apply_retention(days, now=NOW).skipped == "invalid_retention_days"
+    assert left() == [0]
+
+
+@pytest.mark.parametrize("days", [999_999, 10**12])
+@pytest.mark.parametrize("is_summed_up", [True, False])
+def test_more_days_than_the_calendar_has_keep_everything(days: int, is_summed_up: bool, settings: Settings) -> None:
+    settings.AGENTCORE_METERING_RETENTION_DAYS = days
+    make_rows(400)
+    if is_summed_up:
+        refresh("default", now=NOW)
+
+    assert preview_retention(now=NOW).deleted == 0
+    result = apply_retention(now=NOW)
+    assert (result.deleted, result.is_complete, result.retention_days) == (0, True, days)
     assert left() == [0]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentcore_metering.adapters.django import LLMTracker
-from agentcore_metering.adapters.django.telemetry_checks import check_neighbours
+from agentcore_metering.adapters.django.checks.neighbours import check_neighbours
 from agentcore_metering.telemetry import semconv
 from example.stub_provider import StubProvider, directive
 from tests.django.builders import make_stub_config

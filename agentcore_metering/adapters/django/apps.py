@@ -13,17 +13,19 @@ from django.db.models.signals import pre_migrate
 from django.utils.translation import gettext_lazy as _
 
 _CHECKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("checks", "check_migration_history", (Tags.database,)),
-    ("checks", "check_distributions", ()),
-    ("deployment_checks", "check_settings", ()),
-    ("deployment_checks", "check_spool", ()),
-    ("deployment_checks", "check_server", ()),
-    ("deployment_checks", "check_exposure", ()),
-    ("secret_checks", "check_stored_configurations", (Tags.database,)),
-    ("telemetry_checks", "check_neighbours", ()),
-    ("telemetry_checks", "check_telemetry_settings", ()),
+    ("history", "check_migration_history", (Tags.database,)),
+    ("distributions", "check_distributions", ()),
+    ("settings", "check_settings", ()),
+    ("settings", "check_telemetry_settings", ()),
+    ("settings", "check_policy_settings", ()),
+    ("spool", "check_spool", ()),
+    ("process", "check_server", ()),
+    ("process", "check_environment", ()),
+    ("secrets", "check_encryption_keys", ()),
+    ("secrets", "check_stored_configurations", (Tags.database,)),
+    ("neighbours", "check_neighbours", ()),
 )
-"""Module, function and tags of each system check. Servers run none, so their modules are imported when one is run."""
+"""Module of `checks`, function and tags of each system check. Servers run none, so their modules are imported when one is run."""
 
 
 class AgentcoreMeteringConfig(AppConfig):
@@ -38,7 +40,9 @@ class AgentcoreMeteringConfig(AppConfig):
         """Register the system checks and the refusal to migrate what is half migrated; instrument LiteLLM, and begin to import it in the background, where the settings ask for either."""
         for module, name, tags in _CHECKS:
             register(_later(module, name), *tags)
-        pre_migrate.connect(_later("checks", "refuse_partial_history"), weak=False, dispatch_uid=f"{self.name}.history")
+        pre_migrate.connect(
+            _later("history", "refuse_partial_history"), weak=False, dispatch_uid=f"{self.name}.history"
+        )
 
         from agentcore_metering.adapters.django.conf import metering_settings
         from agentcore_metering.adapters.django.preload import preload_if_wanted
@@ -52,10 +56,10 @@ class AgentcoreMeteringConfig(AppConfig):
 
 @cache
 def _later(module: str, name: str) -> Callable[..., Any]:
-    """The function of one of this package's modules, imported when it is called; the same one each time, so it is registered once."""
+    """The function of one of the modules of `checks`, imported when it is called; the same one each time, so it is registered once."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return getattr(import_module(f"agentcore_metering.adapters.django.{module}"), name)(*args, **kwargs)
+        return getattr(import_module(f"agentcore_metering.adapters.django.checks.{module}"), name)(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -1,17 +1,27 @@
-"""How code on an event loop has work done that may query: in the thread that Django keeps for it, also in a process that was forked."""
+"""Whether code runs on an event loop, and how it then has work done that may query: in the thread that Django keeps for it, also after a fork."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, sync_to_async
 
-__all__ = ["off_loop"]
+__all__ = ["is_on_event_loop", "off_loop"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def is_on_event_loop() -> bool:
+    """Whether this thread runs one: there Django refuses queries, and nothing may wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def off_loop(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -18,7 +18,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from agentcore_metering.adapters.django.conf import AllowedHost, is_debug, metering_settings
+from agentcore_metering.adapters.django.conf import is_debug, metering_settings
+from agentcore_metering.adapters.django.setting_kinds import AllowedHost
 from agentcore_metering.core.addresses import (
     Endpoint,
     IPAddress,
@@ -69,11 +70,10 @@ def refusal_of(options: Mapping[str, Any]) -> tuple[str, Text] | None:
     for key, url in addresses_in(options):
         if problem := _problem(url):
             return key, problem
-    for key in REGION_KEYS:
-        region = options.get(key)
-        if region is not None and not (isinstance(region, str) and (not region or _REGION.match(region))):
-            return key, Text("%(key)s becomes a part of a host's name: letters, digits and dashes only.", {"key": key})
-    return None
+    wrong = _wrong_region(options)
+    if wrong is None:
+        return None
+    return wrong, Text("%(key)s becomes a part of a host's name: letters, digits and dashes only.", {"key": wrong})
 
 
 def refusal_of_text(value: Any) -> Text | None:
@@ -105,6 +105,15 @@ def _problem(url: str) -> Text | None:
     return _private(endpoint)
 
 
+def _wrong_region(options: Mapping[str, Any]) -> str | None:
+    """The first key of a region whose value is none; an empty one is left out of the host's name."""
+    for key in REGION_KEYS:
+        region = options.get(key)
+        if region is not None and not (isinstance(region, str) and (not region or _REGION.match(region))):
+            return key
+    return None
+
+
 def _private(endpoint: Endpoint) -> Text:
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     return Text(
@@ -130,13 +139,10 @@ class OutboundGuard:
         for key, url in addresses_in(options):
             if problem := self._problem(url):
                 return Text("%(key)s of this configuration is refused. %(problem)s", {"key": key, "problem": problem})
-        for key in REGION_KEYS:
-            region = options.get(key)
-            if region and not (isinstance(region, str) and _REGION.match(region)):
-                return Text(
-                    "%(key)s of this configuration is no region: letters, digits and dashes only.", {"key": key}
-                )
-        return None
+        wrong = _wrong_region(options)
+        if wrong is None:
+            return None
+        return Text("%(key)s of this configuration is no region: letters, digits and dashes only.", {"key": wrong})
 
     def _problem(self, url: str) -> Text | None:
         try:

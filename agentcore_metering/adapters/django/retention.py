@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 DEFAULT_BATCH_SIZE = 2000
 """Rows in one transaction: locked for some tens of milliseconds."""
 
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
+"""The first moment that every time zone can say."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetentionResult:
@@ -141,13 +144,21 @@ def _plan(retention_days: int | None, now: datetime | None) -> RetentionResult:
     """From before when rows are to go, and why none do where that is so."""
     policy = read_policy()
     days = policy.retention_days if retention_days is None else retention_days
-    cutoff = (now or timezone.now()) - timedelta(days=max(days, 0))
+    cutoff = _days_before(now or timezone.now(), max(days, 0))
     if retention_days is None and not policy.cleanup_enabled:
         return RetentionResult(cutoff, days, skipped="cleanup_disabled")
     if days <= 0:
         logger.warning("Nothing is deleted: retention_days is %s, but must be above 0", days)
         return RetentionResult(cutoff, days, skipped="invalid_retention_days")
     return RetentionResult(cutoff, days)
+
+
+def _days_before(now: datetime, days: int) -> datetime:
+    """So many days that the calendar does not have them mean all of its days: nothing is old enough."""
+    try:
+        return now - timedelta(days=days)
+    except OverflowError:
+        return _FIRST
 
 
 def _usage_cutoff(cutoff: datetime, now: datetime, budget_s: float | None) -> tuple[datetime, bool]:

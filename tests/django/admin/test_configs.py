@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from agentcore_metering.adapters.django.models import LLMConfig, LLMConfigChange, LLMUsage
 from agentcore_metering.adapters.django.runtime import flush
+from agentcore_metering.core.errors import InvalidField
 from example.stub_provider import StubProvider
 from tests.django.admin.pages import KEY, client_of, messages_of, text_of, url
 from tests.django.builders import make_stub_config, make_user
@@ -256,6 +257,22 @@ def test_a_configuration_deleted_meanwhile_is_told(admin: Client, monkeypatch: p
     assert any("nothing was saved" in text for text in messages_of(response))
 
 
+def test_a_value_refused_meanwhile_is_told_in_the_readers_language(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_config()
+    sent = change_form(row, admin)
+    monkeypatch.setattr("agentcore_metering.adapters.django.config.editing.update_config", _refused)
+
+    response = admin.post(url("llmconfig", "change", row.pk), sent, follow=True, HTTP_ACCEPT_LANGUAGE="zh-hans")
+
+    assert any("数字必须是有限值" in text for text in messages_of(response))
+
+
+def _refused(*_args: Any) -> Any:
+    raise InvalidField("config.seed", "Numbers must be finite.")
+
+
 def _gone(*_args: Any) -> Any:
     raise LLMConfig.DoesNotExist
 
@@ -365,6 +382,7 @@ def test_the_trail_names_who_came_by_the_admin(admin: Client) -> None:
     assert list(found) == [("created", "root", "admin"), ("changed", "root", "admin"), ("deleted", "root", "admin")]
     page = admin.get(url("llmconfigchange"))
     assert "config.model" in text_of(page)
+    assert f"root (#{get_user_model().objects.get(username='root').pk})" in text_of(page)
     assert KEY not in page.content.decode()
 
 

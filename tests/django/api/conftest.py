@@ -49,3 +49,17 @@ def _looked_at(request: Any, response: Any, complaints: list[str]) -> Any:
     if place is not None and place.namespace.startswith(OURS):
         complaints += described_api(settings.ROOT_URLCONF).complaints(request.method, place.route, response)
     return response
+
+
+@pytest.fixture
+def alice(db: None) -> Any:
+    """A user like any other."""
+    return make_user("alice")
+
+
+@pytest.fixture
+def client(alice: Any) -> APIClient:
+    """Logged in as her."""
+    client = APIClient()
+    client.force_authenticate(alice)
+    return client

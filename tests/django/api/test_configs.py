@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django.api.serializers.configs import ConfigSerializer
@@ -277,3 +277,16 @@ def test_configuration_that_was_too_large_before_may_be_changed_and_shrink(api: 
     assert api.put(url, {"config": {"model": "n"}}, format="json").status_code == 200
     assert api.put(url, {"config": {"more": "b" * 100}}, format="json").status_code == 400
     assert api.put(url, {"config": {"name": None}}, format="json").status_code == 200
+
+
+def test_configuration_that_cannot_be_opened_keeps_no_list_from_being_shown(api: APIClient, settings: Settings) -> None:
+    unreadable = make_config()
+    settings.SECRET_KEY = "quite another one, and long enough"
+    readable = make_config()
+
+    response = api.get(LLM_CONFIG)
+
+    assert response.status_code == 200
+    assert uuids(response) == [unreadable.uuid, readable.uuid]
+    assert response.json()[0]["config"] == {"model": "gpt-4o-mini"}
+    assert response.json()[0]["model_info"] == response.json()[1]["model_info"]

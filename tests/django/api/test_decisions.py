@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django.models import LLMUsage
 from example.stub_provider import StubProvider, directive
-from tests.django.api.test_one_test import begun
+from tests.django.api.test_single_trial import begun
 from tests.django.api.urls import LLM_CONFIG
 from tests.django.builders import KEY
 from tests.django.factories import make_user
@@ -149,18 +149,6 @@ def test_one_test_of_a_user_at_a_time(api: APIClient, admin: Any, stub: StubProv
 # --- users' own
 
 
-@pytest.fixture
-def alice() -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def client(alice: Any) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(alice)
-    return client
-
-
 def test_own_decision_model_answers(client: APIClient, alice: Any, stub: StubProvider) -> None:
     row = make_decision_config(stub, user=alice)
 
@@ -196,7 +184,7 @@ def test_decision_model_that_refuses_fails_its_test(
     api: APIClient, stub: StubProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "agentcore_metering.adapters.django.api.views.trials.CONNECTION_TEXT", directive(finish="content_filter")
+        "agentcore_metering.adapters.django.trackers.trial.CONNECTION_TEXT", directive(finish="content_filter")
     )
 
     response = api.post(f"{LLM_CONFIG}test/", {**form(stub), "model_type": "decision"}, format="json")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from django.core.cache import cache
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from agentcore_metering.adapters.django.config.fallback import DEFAULT_POLICY, FallbackPolicy
@@ -160,3 +161,16 @@ def test_configuration_that_is_not_there_is_404(api: APIClient, method: str, end
 
     body = None if method == "get" else {"fallback": None}
     assert getattr(api, method)(url, body, format="json").status_code == 404
+
+
+def test_configurations_that_cannot_be_opened_are_shown_and_can_be_chosen(api: APIClient, settings: Settings) -> None:
+    unreadable, twin = make_config(), make_config()
+    settings.SECRET_KEY = "quite another one, and long enough"
+    row = make_config()
+
+    assert [each["uuid"] for each in api.get(address(row)).json()["candidates"]] == [
+        str(unreadable.uuid),
+        str(twin.uuid),
+    ]
+    assert put(api, row, {"model_uuids": [str(unreadable.uuid)]}).status_code == 200
+    assert put(api, unreadable, {"model_uuids": [str(row.uuid), str(twin.uuid)]}).status_code == 200

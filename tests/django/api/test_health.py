@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.urls import path
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.permissions import AllowAny
@@ -18,15 +17,6 @@ from tests.django.persistence.spools import Spool, aged_record
 pytestmark = pytest.mark.django_db(transaction=True)
 
 urlpatterns = [path("healthz/", HealthView.as_view(permission_classes=[AllowAny], authentication_classes=[]))]
-
-
-@pytest.fixture
-def missing_table() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE llm_tracker_usage RENAME TO elsewhere")
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE elsewhere RENAME TO llm_tracker_usage")
 
 
 def test_health_is_ok_with_figures(api: APIClient, spool: Spool) -> None:

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 
-from agentcore_metering.adapters.django.api.limits import TestThrottle
+from agentcore_metering.adapters.django.api.limits import TrialThrottle
 from agentcore_metering.adapters.django.api.views.base import MeteringView
 from agentcore_metering.adapters.django.conf import metering_settings
 from tests.django.factories import make_user
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 class FirstView(MeteringView):
-    throttle_classes = [TestThrottle]
+    throttle_classes = [TrialThrottle]
 
     def post(self, request: Request) -> Response:
         return Response({})

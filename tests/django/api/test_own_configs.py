@@ -20,18 +20,6 @@ USER = "/api/v1/user/llm-config/"
 PROMPT = directive(text="mine")
 
 
-@pytest.fixture
-def alice() -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def client(alice: Any) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(alice)
-    return client
-
-
 @pytest.mark.parametrize(
     ("name", "path"),
     [

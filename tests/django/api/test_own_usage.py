@@ -18,18 +18,6 @@ STATS = reverse("agentcore_metering_user:my-stats")
 HIDDEN = {"user_id", "username", "config_uuid", "cost_source", "error", "trace_id", "span_id", "trace_url", "metadata"}
 
 
-@pytest.fixture
-def alice() -> Any:
-    return make_user("alice")
-
-
-@pytest.fixture
-def client(alice: Any) -> APIClient:
-    client = APIClient()
-    client.force_authenticate(alice)
-    return client
-
-
 @pytest.mark.parametrize("given", ["", "bob", "0", "None", "*", "alice&user_id="])
 def test_user_sees_his_own_rows_whatever_he_asks_for(client: APIClient, alice: Any, given: str) -> None:
     bob = make_user("bob")

@@ -16,6 +16,7 @@ from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.runtime import flush
 from agentcore_metering.core import dropped
 from example.stub_provider import StubProvider, directive
+from tests.django.api.asgi import post_scope
 from tests.django.api.urls import LLM_CONFIG
 from tests.django.builders import KEY, make_stub_config
 from tests.django.factories import make_config, make_user
@@ -354,20 +355,7 @@ def test_asgi_client_that_disconnects_ends_the_call_as_cancelled(admin: Any, stu
     client.force_login(admin)
     prompt = directive(text="one two three four", chunks=4, chunk_delay_s=0.2)
     body = json.dumps(call_body(row, prompt=prompt, stream=True)).encode()
-    token = "t" * 32
-    cookie = f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}".encode()
-    headers = [(b"content-type", b"application/json"), (b"cookie", cookie), (b"x-csrftoken", token.encode())]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "path": TEST_CALL,
-        "query_string": b"",
-        "headers": [*headers, (b"host", b"testserver"), (b"content-length", str(len(body)).encode())],
-        "server": ("testserver", 80),
-        "scheme": "http",
-    }
+    scope = post_scope(client, TEST_CALL, body)
 
     async def leave_after_the_first_event() -> dict[str, Any]:
         application: Any = ApplicationCommunicator(ASGIHandler(), scope)  # type: ignore[no-untyped-call]  # it has no types

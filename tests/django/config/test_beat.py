@@ -202,6 +202,19 @@ def test_registration_with_a_registry_follows_what_is_there_and_makes_nothing(
     assert {name: schedule for name, (schedule, _zone) in shown().items()} == {CLEANUP_ENTRY: "2 2 * * *"}
 
 
+def test_setting_that_is_no_schedule_is_told_and_keeps_nothing_else_from_being_registered(
+    beat: None, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_task(CLEANUP_ENTRY, CLEANUP_TASK, "7 7 * * *")
+    settings.AGENTCORE_METERING_CLEANUP_CRONTAB = "every night"
+
+    register_periodic_tasks()
+
+    assert "every night" in caplog.text
+    assert shown()[CLEANUP_ENTRY][0] == "7 7 * * *"
+    assert shown()[AGGREGATE_ENTRY][0] == "5 * * * *"
+
+
 def test_tables_that_are_missing_do_not_undo_the_change(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.INSTALLED_APPS = [*test_settings.INSTALLED_APPS, APP]
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.db import OperationalError, transaction
 from django.test import override_settings
+from pytest_django import Settings
 
 from agentcore_metering.adapters.django.config import cache as cache_module
 from agentcore_metering.adapters.django.config.cache import ConfigCache, PriceRefresher
 from agentcore_metering.adapters.django.config.freshness import Freshness
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice
-from agentcore_metering.core.errors import ConfigNotFound
+from agentcore_metering.core.errors import ConfigNotFound, SecretUnavailable
 from agentcore_metering.core.types import ConfigScope, ResponseFacts
 from tests.django.builders import make_user
 from tests.fakes import NOON, make_target
@@ -206,3 +207,72 @@ def test_prices_are_read_when_due_and_survive_the_database(
     monkeypatch.setattr(prices, "refresh", away)
     clock.now_s = 100.0
     refresher.refresh_if_due()
+
+
+def test_configuration_that_cannot_be_opened_says_so_each_time(cache: ConfigCache, settings: Settings) -> None:
+    make_config()
+    settings.SECRET_KEY = "quite another one, and long enough"
+
+    for _call in range(2):
+        config = cache.resolve(None, None)
+        with pytest.raises(SecretUnavailable):
+            config.options["api_key"]
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_database_that_is_away_is_asked_again_every_few_seconds_and_not_by_each_call(
+    cache: ConfigCache, clock: Clock, monkeypatch: pytest.MonkeyPatch, is_named: bool
+) -> None:
+    row = make_config()
+    named = row.uuid if is_named else None
+    cache.resolve(None, None)
+    cache.resolve(None, named)
+    asked: list[float] = []
+
+    def away(*args: Any, **kwargs: Any) -> Any:
+        asked.append(clock.now_s)
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(cache_module, "resolve_config", away)
+
+    for clock.now_s in (30.0, 30.5, 34.0, 35.0, 39.0, 41.0):
+        assert model_of(cache) == "first"
+        assert cache.resolve(None, named).options["model"] == "first"
+
+    assert asked == [30.0, 35.0, 41.0]
+
+
+def test_prices_of_a_database_that_is_away_are_asked_for_again_every_few_seconds(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices = OperatorPrices()
+    refresher = PriceRefresher(prices, Freshness(LLMPrice._meta.db_table, clock))
+    refresher.refresh_if_due()
+    asked: list[float] = []
+
+    def away() -> None:
+        asked.append(clock.now_s)
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(prices, "refresh", away)
+
+    for clock.now_s in (30.0, 30.5, 34.0, 35.0, 39.0, 41.0):
+        refresher.refresh_if_due()
+
+    assert asked == [30.0, 35.0, 41.0]
+
+
+def test_a_change_by_this_process_is_seen_although_the_database_was_away_just_now(
+    cache: ConfigCache, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make_config()
+    model_of(cache)
+    clock.now_s = 30.0
+    with monkeypatch.context() as patched:
+        patched.setattr(cache_module, "resolve_config", lambda *args, **kwargs: (_ for _ in ()).throw(OperationalError))
+        model_of(cache)
+
+    row.config = {"model": "second", "api_key": KEY}
+    row.save()
+
+    assert model_of(cache) == "second"

@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test import override_settings
 
 from agentcore_metering.adapters.django.management.output import OperatorCommand
 
@@ -167,6 +169,64 @@ class Away(OperatorCommand):
 def test_a_database_that_is_away_is_told_in_a_sentence_and_ends_with_2() -> None:
     with pytest.raises(CommandError, match=r"The database cannot be used: connection refused") as ended:
         call_command(Away())
+
+    assert ended.value.returncode == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"WRITE_MODE": "sometimes"}, "AGENTCORE_METERING_WRITE_MODE"),
+        ({"DATABASE_ALIAS": "nowhere"}, "nowhere"),
+        ({"ENCRYPTION_KEYS": ["none"]}, r"AGENTCORE_METERING_ENCRYPTION_KEYS\[0\]"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_used_are_told_in_a_sentence_and_end_with_2(values: dict[str, Any], told: str) -> None:
+    name = "metering_secrets check" if "ENCRYPTION_KEYS" in values else "metering_status"
+    changed = {f"AGENTCORE_METERING_{key}": value for key, value in values.items()}
+
+    with (
+        override_settings(**changed),
+        pytest.raises(CommandError, match=rf"The settings cannot be used: .*{told}") as e,
+    ):
+        call_command(*name.split(), stdout=StringIO(), stderr=StringIO())
+
+    assert (e.value.returncode, e.value.__cause__) == (2, None)
+
+
+class Closed(StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["metering_prices", "metering_status"])
+def test_reader_that_is_gone_is_told_in_a_sentence_and_ends_with_2(name: str) -> None:
+    with pytest.raises(CommandError, match="stdout is gone") as ended:
+        call_command(name, stdout=Closed())
+
+    assert ended.value.returncode == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("option", ["--start", "--end"])
+def test_moment_that_is_none_is_a_wrong_option_of_the_older_command_too(option: str) -> None:
+    with pytest.raises(CommandError, match="no date or time"):
+        call_command("aggregate_llm_usage_series", option, "nonsense", stdout=StringIO())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tables_that_are_not_there_yet_are_told_in_a_sentence_and_end_with_2() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE agentcore_metering_llm_price RENAME TO elsewhere")
+    try:
+        with pytest.raises(CommandError, match=r"The database cannot be used: .*agentcore_metering_llm_price") as ended:
+            call_command("metering_prices", stdout=StringIO())
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO agentcore_metering_llm_price")
 
     assert ended.value.returncode == 2
 

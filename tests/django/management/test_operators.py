@@ -5,14 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
 from typing import Any, NamedTuple
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from agentcore_metering.adapters.django import runtime
 from agentcore_metering.adapters.django.models import LLMUsage
@@ -43,15 +41,6 @@ def run(*arguments: str) -> Ended:
     except CommandError as error:
         return Ended(error.returncode, out.getvalue(), err.getvalue(), str(error))
     return Ended(0, out.getvalue(), err.getvalue(), "")
-
-
-@pytest.fixture
-def missing_table() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE llm_tracker_usage RENAME TO elsewhere")
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE elsewhere RENAME TO llm_tracker_usage")
 
 
 class TestDrain:

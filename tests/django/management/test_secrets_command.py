@@ -14,8 +14,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
+from agentcore_metering.adapters.django.checks.secrets import check_stored_configurations
 from agentcore_metering.adapters.django.models import LLMConfig, LLMConfigChange
-from agentcore_metering.adapters.django.secret_checks import check_stored_configurations
 from agentcore_metering.adapters.django.secretbox import current_key_id
 from tests.django.factories import KEY, make_config, make_user
 

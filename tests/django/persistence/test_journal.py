@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection, connections, transaction
 from django.test import override_settings
@@ -127,9 +126,6 @@ class TestSink:
 
         assert sink.flush(SOON_S)
         assert LLMUsage.objects.count() == 1
-
-    def test_settle_has_nothing_to_do(self, sink: JournalSink) -> None:
-        async_to_sync(sink.settle)()
 
     def test_start_delivers_what_a_killed_process_left(self, tmp_path: Path) -> None:
         settings = connection.settings_dict

@@ -11,8 +11,10 @@ import pytest
 
 from agentcore_metering.adapters.django.config.prices import OperatorPrices
 from agentcore_metering.adapters.django.models import LLMCostChange, LLMPrice, LLMUsage
-from agentcore_metering.adapters.django.persistence.repricing import Plan, RepriceSummary, Selection, audit, reprice
+from agentcore_metering.adapters.django.persistence.cost_audit import audit
+from agentcore_metering.adapters.django.persistence.repricing import Plan, RepriceSummary, reprice
 from agentcore_metering.adapters.django.persistence.rows import write_rows
+from agentcore_metering.adapters.django.persistence.selection import Selection
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.pricing import PriceBook, price_attempt
 from agentcore_metering.core.types import ResponseFacts

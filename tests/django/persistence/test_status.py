@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import override_settings
 from pytest_django import DjangoAssertNumQueries
 
@@ -19,15 +17,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def codes(status: SideChannelStatus) -> list[str]:
     return [problem.code for problem in status.problems]
-
-
-@pytest.fixture
-def missing_table() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE llm_tracker_usage RENAME TO elsewhere")
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE elsewhere RENAME TO llm_tracker_usage")
 
 
 def test_status_of_nothing_is_ok_and_makes_nothing(spool: Spool) -> None:

@@ -134,6 +134,17 @@ def test_a_call_at_the_edge_of_an_hour_shows_and_does_not_fail(engine: FakeEngin
     }
 
 
+def test_hours_are_those_of_utc_whatever_the_projects_time_zone(engine: FakeEngine, settings: Settings) -> None:
+    settings.TIME_ZONE = "Asia/Kolkata"
+    make_row()
+    make_row(created_at=NOON + timedelta(minutes=55))
+    count(engine, 2, "1.0")
+
+    ended = compare()
+
+    assert (ended.status, ended.json["differing_hours"]) == (0, [])
+
+
 def test_rows_outside_the_hours_are_not_looked_at(engine: FakeEngine) -> None:
     make_row(created_at=NOON + 3 * HOUR)  # 15:00, the first moment after
     make_row(created_at=NOON - 2 * HOUR - timedelta(microseconds=1))
@@ -233,8 +244,16 @@ def test_a_backlog_is_named(engine: FakeEngine, spool: Spool) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(500, b"out of order"), (200, b"<html>"), (200, b"{}"), (200, b'{"data": null}')],
-    ids=["an error", "no JSON", "another document", "no data"],
+    [
+        (500, b"out of order"),
+        (200, b"<html>"),
+        (200, b"{}"),
+        (200, b'{"data": null}'),
+        (200, b'{"data": {"result": [{"series": 1}]}}'),
+        (200, b'{"data": {"result": [{"metric": {}, "values": [["noon", "1"]]}]}}'),
+        (200, b'{"data": {"result": [{"metric": {}, "values": [[0, "+Inf"]]}]}}'),
+    ],
+    ids=["an error", "no JSON", "another document", "no data", "no samples", "no time", "no number"],
 )
 def test_an_engine_that_cannot_answer_is_2(engine: FakeEngine, status: int, body: bytes) -> None:
     engine.status, engine.body = status, body

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agentcore_metering.adapters.django.models import LLMUsage
-from agentcore_metering.adapters.django.persistence.repricing import Selection, audit
+from agentcore_metering.adapters.django.persistence.cost_audit import audit
+from agentcore_metering.adapters.django.persistence.selection import Selection
 from agentcore_metering.adapters.django.trackers.llm import LLMTracker
 from example.stub_provider import StubProvider, directive
 from tests.django.builders import make_stub_config

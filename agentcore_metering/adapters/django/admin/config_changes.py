@@ -20,10 +20,11 @@ class LLMConfigChangeAdmin(ReadOnlyAdmin):
     """One line for each change of one configuration."""
 
     viewed_by = MANAGE_CONFIG
-    list_display = ("when", "config_uuid", "action", "changed", "owner_id", "actor_name", "actor_id", "via")
+    list_display = ("when", "config_uuid", "action", "changed", "owner_id", "who", "via")
     sortable_by = ("when",)
     list_filter = ("action",)
     search_fields = ("=config_uuid", "=actor_id", "actor_name")
+    search_help_text = _("The uuid of a configuration, or the name or primary key of the user who changed it.")
     list_per_page = 50
     list_max_show_all = 0
     paginator = CappedPaginator
@@ -40,3 +41,9 @@ class LLMConfigChangeAdmin(ReadOnlyAdmin):
     def changed(self, change: LLMConfigChange) -> Any:
         """The names of what was changed."""
         return ", ".join(str(key) for key in change.keys) or shapes.EMPTY
+
+    @admin.display(description=_("who"))
+    def who(self, change: LLMConfigChange) -> str:
+        """The user's name as it was, with the key, by which he is told from others of that name; nothing where nobody is known."""
+        key = f"#{change.actor_id}" if change.actor_id else ""
+        return f"{change.actor_name} ({key})" if change.actor_name and key else change.actor_name or key or shapes.EMPTY

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy
 from agentcore_metering.adapters.django.admin.config_fields import OPTION_FIELDS, SECRET_KEY_FIELD, ConfigOptionsForm
 from agentcore_metering.adapters.django.admin.texts import MODEL_TYPES
 from agentcore_metering.adapters.django.admin.widgets import AnyModelForm, provider_choices
-from agentcore_metering.adapters.django.config.catalogue import provider_catalogue
 from agentcore_metering.adapters.django.config.editing import ConfigChange, merged_options
 from agentcore_metering.adapters.django.config.masking import masked
+from agentcore_metering.adapters.django.config.provider_catalogue import provider_catalogue
 from agentcore_metering.adapters.django.config.refusals import log_refusal
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig

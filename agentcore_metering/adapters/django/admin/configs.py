@@ -1,4 +1,4 @@
-"""Configurations: listed, edited, tested. The form is `config_form`'s, the test `config_test`'s, the writing `config.editing`'s."""
+"""Configurations: listed, edited, tested. The form is `config_form`'s, the test `config_trial`'s, the writing `config.editing`'s."""
 
 from __future__ import annotations
 
@@ -131,7 +131,10 @@ class LLMConfigAdmin(MeteringAdmin):
             with acting("admin", lambda: request.user):
                 response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         except (InvalidField, LLMConfig.DoesNotExist) as error:
-            messages.error(request, _("It was changed meanwhile, so nothing was saved. %(reason)s") % {"reason": error})
+            reason = translated(error) if isinstance(error, InvalidField) else _("It was deleted.")
+            messages.error(
+                request, _("It was changed meanwhile, so nothing was saved. %(reason)s") % {"reason": reason}
+            )
             return HttpResponseRedirect(request.path)
         return response
 
@@ -147,7 +150,7 @@ class LLMConfigAdmin(MeteringAdmin):
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """One small call by the stored configuration; its outcome as a message. POST only."""
-        from agentcore_metering.adapters.django.admin.config_test import try_config
+        from agentcore_metering.adapters.django.admin.config_trial import try_config
 
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])

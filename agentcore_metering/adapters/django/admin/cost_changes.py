@@ -69,7 +69,7 @@ class LLMCostChangeAdmin(ReadOnlyAdmin):
         """What the old cost was calculated from."""
         return shapes.price_table(change.old_price_snapshot)
 
-    @admin.display(description=_("prices"))
+    @admin.display(description=_("new prices"))
     def new_prices(self, change: LLMCostChange) -> Any:
         """What the new cost was calculated from."""
         return shapes.price_table(change.price_snapshot)

@@ -14,9 +14,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from agentcore_metering.adapters.django.admin.indexed_filter import PAGE, IndexedFilter
 from agentcore_metering.adapters.django.admin.texts import COST_STATUSES, OPERATIONS, STATUSES
 from agentcore_metering.adapters.django.admin.time_filter import TimeFilter
-from agentcore_metering.adapters.django.admin.usage_filter import PAGE, UsageFilter
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.users import parse_user_pk
 from agentcore_metering.adapters.django.models import LLMConfig, LLMPrice
@@ -31,7 +31,7 @@ __all__ = ["USAGE_FILTERS"]
 PREFIX_MARK = "*"
 
 
-class StatusFilter(UsageFilter):
+class StatusFilter(IndexedFilter):
     title = gettext_lazy("status")
     parameter_name = "status"
     scatters = True
@@ -54,7 +54,7 @@ class StatusFilter(UsageFilter):
         return rows.filter(Q(status=self.value()) | of_older_schema)
 
 
-class ColumnFilter(UsageFilter):
+class ColumnFilter(IndexedFilter):
     """One column with known values."""
 
     column: ClassVar[str]
@@ -113,7 +113,7 @@ class CurrencyFilter(ColumnFilter):
         return [(currency, currency) for currency in sorted(found)]
 
 
-class StreamingFilter(UsageFilter):
+class StreamingFilter(IndexedFilter):
     title = gettext_lazy("streamed")
     parameter_name = "streaming"
 
@@ -124,7 +124,7 @@ class StreamingFilter(UsageFilter):
         return rows.filter(is_streaming=self.value() == "1")
 
 
-class TypedFilter(UsageFilter):
+class TypedFilter(IndexedFilter):
     """A value that is typed in."""
 
     template = "admin/agentcore_metering/typed_filter.html"

@@ -8,7 +8,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agentcore_metering.adapters.django.config.policy import MAX_RETENTION_DAYS, is_crontab
+from agentcore_metering.adapters.django.config.crontab import is_crontab
+from agentcore_metering.adapters.django.config.policy import MAX_RETENTION_DAYS
 
 __all__ = ["PolicyForm"]
 

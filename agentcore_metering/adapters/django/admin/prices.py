@@ -161,12 +161,12 @@ class LLMPriceAdmin(MeteringAdmin):
         """By its label."""
         return get_provider(price.provider).label if price.provider else _("Any provider")
 
-    @admin.display(description=gettext_lazy("input"), ordering="input_per_1m")
+    @admin.display(description=gettext_lazy("input, 1,000,000 tokens"), ordering="input_per_1m")
     def input_price(self, price: LLMPrice) -> str:
         """For a million tokens."""
         return shapes.plain_decimal(price.input_per_1m)
 
-    @admin.display(description=gettext_lazy("output"), ordering="output_per_1m")
+    @admin.display(description=gettext_lazy("output, 1,000,000 tokens"), ordering="output_per_1m")
     def output_price(self, price: LLMPrice) -> str:
         """For a million tokens."""
         return shapes.plain_decimal(price.output_per_1m)

@@ -13,6 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from agentcore_metering.adapters.django.models.price import TOKENS_PER_PRICE
 from agentcore_metering.adapters.django.trace_links import trace_url
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 EMPTY = "-"
-TOKENS_PER_PRICE = Decimal(1_000_000)
 
 
 def amount(cost: Decimal | None, currency: str) -> str:

@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agentcore_metering.adapters.django.admin.usage_filter import PAGE, UsageFilter
+from agentcore_metering.adapters.django.admin.indexed_filter import PAGE, IndexedFilter
 
 __all__ = ["TIME_END", "TimeFilter"]
 
@@ -28,7 +28,7 @@ _PERIODS: dict[str, tuple[Any, timedelta]] = {
 }
 
 
-class TimeFilter(UsageFilter):
+class TimeFilter(IndexedFilter):
     """A period up to now, or from one day or moment to another; days are those of the active time zone."""
 
     title = gettext_lazy("time")

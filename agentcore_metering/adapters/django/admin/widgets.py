@@ -29,9 +29,8 @@ class PlainDecimalInput(forms.TextInput):
         return plain_decimal(value) if isinstance(value, Decimal) else super().format_value(value)
 
 
-def provider_choices(stored: Iterable[str] = (), *, empty: str | None = None) -> list[tuple[str, Any]]:
-    """The listed providers by label, and those that are stored though they are not listed; `empty` names the empty choice."""
+def provider_choices(stored: Iterable[str]) -> list[tuple[str, Any]]:
+    """The listed providers by label, and those that are stored though they are not listed."""
     unlisted = sorted({name for name in stored if name and name not in PROVIDERS})
     listed = [(provider.id, provider.label) for provider in PROVIDERS.values()]
-    head = [] if empty is None else [("", empty)]
-    return [*head, *listed, *((name, _("%(name)s (LiteLLM)") % {"name": name}) for name in unlisted)]
+    return [*listed, *((name, _("%(name)s (LiteLLM)") % {"name": name}) for name in unlisted)]

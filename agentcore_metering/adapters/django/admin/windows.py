@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from agentcore_metering.adapters.django.admin.indexed_filter import IndexedFilter
 from agentcore_metering.adapters.django.admin.time_filter import TIME_END
-from agentcore_metering.adapters.django.admin.usage_filter import UsageFilter
 
 __all__ = ["COUNT_LIMIT", "SCATTERED_LIMIT", "SEARCH_LIMIT", "CappedPaginator", "UsageChangeList"]
 
@@ -83,8 +83,8 @@ class UsageChangeList(ChangeList):
     def _needs_bound(self) -> bool:
         return _admin_of(self).searches_text(self.query) or any(spec.scans for spec in self._chosen())
 
-    def _chosen(self) -> list[UsageFilter]:
-        return [spec for spec in self.filter_specs if isinstance(spec, UsageFilter) and spec.is_used]
+    def _chosen(self) -> list[IndexedFilter]:
+        return [spec for spec in self.filter_specs if isinstance(spec, IndexedFilter) and spec.is_used]
 
     def _bound(self) -> datetime | None:
         """When the last of the newest rows was made that indexes find and that may be read. None: all of them may.

@@ -14,7 +14,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.translation import get_language, override
 
-from agentcore_metering.adapters.django.api.one_test import OneTest
+from agentcore_metering.adapters.django.api.single_trial import SingleTrial
 from agentcore_metering.adapters.django.trackers.trial import Trial, Verdict
 
 __all__ = ["event_stream", "failed_stream"]
@@ -23,7 +23,7 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """The second one keeps nginx from collecting the answer."""
 
 
-def event_stream(trial: Trial, request: HttpRequest, mark: OneTest) -> StreamingHttpResponse:
+def event_stream(trial: Trial, request: HttpRequest, mark: SingleTrial) -> StreamingHttpResponse:
     """`reasoning` and `content` events as the model gives them, then one `done` with the usage or with what went wrong.
 
     Side effect: `mark` is renewed by every event, and ended with the last one or when the client leaves.
@@ -45,7 +45,7 @@ def failed_stream(verdict: Verdict) -> StreamingHttpResponse:
 class _Events(Iterator[bytes]):
     """An object, because a generator that was never started does nothing when it is closed, and the call has begun."""
 
-    def __init__(self, trial: Trial, language: str | None, mark: OneTest) -> None:
+    def __init__(self, trial: Trial, language: str | None, mark: SingleTrial) -> None:
         self._trial = trial
         self._language = language
         self._mark = mark
@@ -79,7 +79,7 @@ class _Events(Iterator[bytes]):
 class _AsyncEvents(AsyncIterable[bytes]):
     """The same on an event loop."""
 
-    def __init__(self, trial: Trial, language: str | None, mark: OneTest) -> None:
+    def __init__(self, trial: Trial, language: str | None, mark: SingleTrial) -> None:
         self._trial = trial
         self._language = language
         self._mark = mark

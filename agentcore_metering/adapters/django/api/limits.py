@@ -11,7 +11,7 @@ __all__ = [
     "MAX_DECISION_TEXT_LENGTH",
     "MAX_TEST_PROMPT_LENGTH",
     "MAX_TEST_TOKENS",
-    "TestThrottle",
+    "TrialThrottle",
 ]
 
 MAX_TEST_PROMPT_LENGTH = 4096
@@ -22,15 +22,13 @@ MAX_TEST_TOKENS = 4096
 DEFAULT_TEST_TOKENS = 512
 
 
-class TestThrottle(UserRateThrottle):
+class TrialThrottle(UserRateThrottle):
     """AGENTCORE_METERING_TEST_RATE for each user, all of the endpoints together. None there: no limit.
 
     Counted in Django's default cache; where that is each process's own, so is the count.
     """
 
     scope = "agentcore_metering_test"
-    # pytest takes every class of this name for one of its own.
-    __test__ = False
 
     def get_rate(self) -> str | None:
         """The setting of this moment; REST framework's own table of rates plays no part."""

@@ -12,6 +12,8 @@ from typing import Any
 from django.apps import apps
 from django.db import router, transaction
 
+from agentcore_metering.adapters.django.config.crontab import is_crontab
+
 __all__ = ["AGGREGATE_ENTRY", "AGGREGATE_TASK", "CLEANUP_ENTRY", "CLEANUP_TASK", "follow_schedules"]
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ _OTHER_SCHEDULES = ("interval", "solar", "clocked")
 
 
 def follow_schedules(crontabs: Mapping[str, str], *, creates: bool) -> None:
-    """Give beat's rows of these entries their schedules (five fields each). Nothing without `django_celery_beat`.
+    """Give beat's rows of these entries their schedules. Nothing without `django_celery_beat`, or for a text that is no schedule.
 
     An entry's row is the one of its name, else the only one of its task; where several have the task, none is touched. A row keeps its time
     zone, arguments, queue, and whether it is enabled. Side effect: with `creates` an entry that has no row gets one.
@@ -41,6 +43,9 @@ def follow_schedules(crontabs: Mapping[str, str], *, creates: bool) -> None:
     tasks: Any = apps.get_model(BEAT, "PeriodicTask")
     with transaction.atomic(using=router.db_for_write(tasks)):
         for entry, crontab in crontabs.items():
+            if not is_crontab(crontab):
+                logger.warning("Celery beat's entry %s is left as it is: %r is no schedule", entry, crontab)
+                continue
             found = _row(tasks, entry)
             if found is not None:
                 _follow(found, crontab)

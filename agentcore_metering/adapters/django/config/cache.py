@@ -1,4 +1,4 @@
-"""Last known good configurations and prices: a call asks the database twice a minute at most, and survives without it for an hour.
+"""Last known good configurations and prices: calls ask the database for each twice a minute at most, and survive without it for an hour.
 
 Secrets are kept as calls need them; docs/adr/0006 says why they are not sealed in memory.
 """
@@ -66,6 +66,7 @@ class ConfigCache:
         except (DatabaseError, InterfaceError) as exc:
             if entry is None or not self._freshness.is_usable(entry.stamp):
                 raise
+            self._freshness.note_outage()
             logger.warning(
                 "The configuration of this call is a copy, because the database cannot be asked: %s", type(exc).__name__
             )
@@ -113,6 +114,7 @@ class PriceRefresher:
         except (DatabaseError, InterfaceError) as exc:
             if self._stamp is None:
                 raise
+            self._freshness.note_outage()
             logger.warning(
                 "The operator's prices are a copy, because the database cannot be asked: %s", type(exc).__name__
             )

@@ -1,6 +1,6 @@
-"""What an admin can choose from: the providers and what they need, and the models that LiteLLM's bundled map knows of them.
+"""The models that an admin can choose from: those that LiteLLM's bundled map knows of the listed providers, and what it says of each.
 
-No list of models is kept by hand and nothing is fetched: labels and required keys are ours, everything else is the map's.
+No list of models is kept by hand and nothing is fetched: the providers' labels are ours, everything else is the map's.
 """
 
 from __future__ import annotations
@@ -14,16 +14,11 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from agentcore_metering.adapters.django.config.decision_catalogue import DECISION, decision_keys, with_decisions
-from agentcore_metering.constants import (
-    DEFAULT_MAX_TOKENS,
-    DEFAULT_TEMPERATURE,
-    DEFAULT_TOP_P,
-    LITELLM_NUM_RETRIES,
-)
+from agentcore_metering.adapters.django.config.decision_catalogue import DECISION, with_decisions
+from agentcore_metering.adapters.django.models.price import TOKENS_PER_PRICE
 from agentcore_metering.core.decision_providers import DECISION_PROVIDERS, DECISIONS
 from agentcore_metering.core.gateway import price_entries, price_map_version
-from agentcore_metering.core.providers import PROVIDERS, Provider
+from agentcore_metering.core.providers import PROVIDERS
 
 __all__ = [
     "CAPABILITY_LABELS",
@@ -31,21 +26,8 @@ __all__ = [
     "model_catalogue",
     "model_modalities",
     "model_type_of",
-    "provider_catalogue",
 ]
 
-OPTIONAL_KEYS = (
-    "api_base",
-    "model",
-    "max_tokens",
-    "temperature",
-    "top_p",
-    "request_timeout_seconds",
-    "stream_idle_timeout_seconds",
-    "stream_total_timeout_seconds",
-    "num_retries",
-)
-TOKENS_PER_PRICE = Decimal(1_000_000)
 LONG_CONTEXT_TOKENS = 128_000
 LOW_COST_PER_1M = Decimal("0.5")
 
@@ -88,27 +70,6 @@ _INPUT_FLAGS = {
 
 _MODES_OF_THEIR_OWN = frozenset({"embedding", "image_generation"})
 """Modes that are model types too; every other one is a language model's."""
-
-_SAMPLING_DEFAULTS = {
-    "default_temperature": DEFAULT_TEMPERATURE,
-    "default_top_p": DEFAULT_TOP_P,
-    "default_max_tokens": DEFAULT_MAX_TOKENS,
-}
-"""Existing forms read them of every provider."""
-
-
-def provider_catalogue() -> dict[str, Any]:
-    """By provider id: required and optional keys, which a form may edit, and defaults; in `decision` those of its decision models.
-
-    Providers of decision models alone have the latter keys at both places, and say so in `model_types`.
-    """
-    items = {provider.id: _provider_item(provider) for provider in PROVIDERS.values()}
-    for provider in DECISION_PROVIDERS.values():
-        decision = decision_keys(provider)
-        items.setdefault(provider.id, {**_SAMPLING_DEFAULTS, **decision, "model_types": [DECISION]})["decision"] = (
-            decision
-        )
-    return items
 
 
 @cache
@@ -202,20 +163,6 @@ def _listed(value: Any) -> list[str]:
 @cache
 def _items() -> dict[tuple[str, str], dict[str, Any]]:
     return {(provider["id"], item["id"]): item for provider in model_catalogue() for item in provider["models"]}
-
-
-def _provider_item(provider: Provider) -> dict[str, Any]:
-    optional = [key for key in OPTIONAL_KEYS if key not in provider.required]
-    extra = ["api_version", "deployment"] if provider.id == "azure_openai" else []
-    return {
-        "required": list(provider.required),
-        "optional": optional + extra,
-        "editable_params": ["api_base", "api_key", *(key for key in OPTIONAL_KEYS if key != "api_base"), *extra],
-        "default_model": provider.default_model,
-        "default_api_base": provider.public_api_base,
-        **_SAMPLING_DEFAULTS,
-        "default_num_retries": LITELLM_NUM_RETRIES,
-    }
 
 
 def _types(models: Iterable[Mapping[str, Any]]) -> set[str]:

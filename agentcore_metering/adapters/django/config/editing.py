@@ -13,7 +13,6 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.conf import metering_settings
@@ -24,6 +23,7 @@ from agentcore_metering.adapters.django.config.refusals import refusals_logged
 from agentcore_metering.adapters.django.config.shape import require_sound
 from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
+from agentcore_metering.adapters.django.models.querysets import ConfigQuerySet
 from agentcore_metering.adapters.django.places import place_of
 from agentcore_metering.adapters.django.secretbox import has_secret, is_public
 from agentcore_metering.core.errors import InvalidField
@@ -46,15 +46,14 @@ class ConfigChange:
     """Has a meaning for global configurations only."""
 
 
-def configs() -> QuerySet[LLMConfig]:
+def configs() -> ConfigQuerySet:
     """Every configuration, where the tracker looks for them."""
     return LLMConfig.objects.using(metering_settings.DATABASE_ALIAS)
 
 
 def default_config_uuid() -> UUID | None:
     """The configuration that a call gets which names none and whose user has none: what `is_default` shows. One query."""
-    rows = configs().filter(scope=LLMConfig.Scope.GLOBAL, model_type=LLMConfig.MODEL_TYPE_LLM, is_active=True)
-    return rows.order_by("-is_default", "created_at", "id").values_list("uuid", flat=True).first()
+    return configs().defaults(LLMConfig.MODEL_TYPE_LLM).values_list("uuid", flat=True).first()
 
 
 def create_config(change: ConfigChange, user: Any = None) -> LLMConfig:

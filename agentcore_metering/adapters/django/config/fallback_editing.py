@@ -16,6 +16,7 @@ from agentcore_metering.adapters.django.config import health
 from agentcore_metering.adapters.django.config.editing import configs
 from agentcore_metering.adapters.django.config.fallback import DEFAULT_POLICY, FallbackPolicy, parse_fallback
 from agentcore_metering.adapters.django.config.refusals import refusals_logged
+from agentcore_metering.adapters.django.fields import UnreadableConfig
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.core.errors import InvalidField
 
@@ -72,7 +73,7 @@ def fallback_view(row: LLMConfig) -> dict[str, Any]:
 def _save(row: LLMConfig, policy: FallbackPolicy | None) -> LLMConfig:
     alias = metering_settings.DATABASE_ALIAS
     with transaction.atomic(using=alias):
-        current = configs().select_for_update().get(pk=row.pk)
+        current: LLMConfig = configs().select_for_update().get(pk=row.pk)
         if policy is not None:
             _require_sensible(current, policy)
         current.fallback = None if policy is None else policy.as_json()
@@ -131,8 +132,7 @@ def _peers(row: LLMConfig) -> QuerySet[LLMConfig]:
 
 
 def _global_default(row: LLMConfig) -> LLMConfig | None:
-    rows = configs().filter(scope=LLMConfig.Scope.GLOBAL, model_type=row.model_type, is_active=True)
-    return rows.order_by("-is_default", "created_at", "id").first()
+    return configs().defaults(row.model_type).first()
 
 
 def _brief(row: LLMConfig) -> dict[str, Any]:
@@ -149,5 +149,7 @@ def _is_same_place(row: LLMConfig, other: LLMConfig) -> bool:
 
 
 def _place(row: LLMConfig) -> tuple[Any, ...]:
-    options = row.config if isinstance(row.config, dict) else {}
-    return (row.provider, *(str(options.get(key) or "").strip().rstrip("/") for key in _PLACE))
+    # By dict's own means, as secrets that cannot be opened are asked for too; their sealed text stands for them.
+    options = dict(row.config) if isinstance(row.config, dict) else {}
+    sealed = row.config.sealed if isinstance(row.config, UnreadableConfig) else None
+    return (row.provider, sealed, *(str(options.get(key) or "").strip().rstrip("/") for key in _PLACE))

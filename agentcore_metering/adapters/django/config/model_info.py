@@ -18,7 +18,8 @@ MODALITIES = {
 
 def model_info(provider: str, options: Any) -> dict[str, Any]:
     """Both lists, and in `sources` whose word each is: `manual`, `catalog` or `unknown`."""
-    options = options if isinstance(options, Mapping) else {}
+    # By dict's own means: where secrets cannot be opened, asking for what may be one of them raises.
+    options = dict(options) if isinstance(options, Mapping) else {}
     known = model_modalities(provider, options.get("model"))
     stated = options.get("model_info")
     lists: dict[str, Any] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +11,11 @@ from django.db.models import QuerySet
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.beat import AGGREGATE_ENTRY, CLEANUP_ENTRY, follow_schedules
+from agentcore_metering.adapters.django.config.crontab import is_crontab
 from agentcore_metering.adapters.django.models import MeteringConfig
 from agentcore_metering.core.errors import InvalidField
 
-__all__ = ["InvalidCrontab", "MeteringPolicy", "change_policy", "is_crontab", "read_policy"]
+__all__ = ["InvalidCrontab", "MeteringPolicy", "change_policy", "read_policy"]
 
 MAX_RETENTION_DAYS = 3650
 
@@ -83,16 +83,6 @@ def change_policy(changes: Mapping[str, Any]) -> MeteringPolicy:
     return read_policy()
 
 
-def is_crontab(text: Any) -> bool:
-    """Whether `text` is a schedule of five fields with lists, ranges, steps, and names of months and week days."""
-    if not isinstance(text, str) or len(text) > 200:
-        return False
-    parts = text.split()
-    return len(parts) == len(_FIELDS) and all(
-        _is_cron_item(item, field) for part, field in zip(parts, _FIELDS, strict=True) for item in part.split(",")
-    )
-
-
 def _rows() -> QuerySet[MeteringConfig]:
     rows = MeteringConfig.objects.using(metering_settings.DATABASE_ALIAS)
     return rows.filter(scope=MeteringConfig.SCOPE_GLOBAL, key__in=list(_CHECKS))
@@ -113,37 +103,3 @@ _CHECKS = {
     "cleanup_crontab": is_crontab,
     "aggregation_crontab": is_crontab,
 }
-
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEK_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-
-_ITEM = re.compile(
-    r"(?:\*|(?P<first>[0-9]{1,2}|[a-z]{3})(?:-(?P<last>[0-9]{1,2}|[a-z]{3}))?)(?:/(?P<step>[0-9]{1,2}))?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _CronField:
-    smallest: int
-    largest: int
-    names: tuple[str, ...] = ()
-
-    def takes(self, text: str) -> bool:
-        return text in self.names or (text.isdigit() and self.smallest <= int(text) <= self.largest)
-
-
-# Sunday is 0 or 7.
-_FIELDS = (
-    _CronField(0, 59),
-    _CronField(0, 23),
-    _CronField(1, 31),
-    _CronField(1, 12, _MONTHS),
-    _CronField(0, 7, _WEEK_DAYS),
-)
-
-
-def _is_cron_item(text: str, field: _CronField) -> bool:
-    found = _ITEM.fullmatch(text.lower())
-    if found is None or (found["step"] and int(found["step"]) == 0):
-        return False
-    return all(end is None or field.takes(end) for end in (found["first"], found["last"]))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agentcore_metering.adapters.django.config.prices import TOKENS_PER_PRICE, OperatorPrices
+from agentcore_metering.adapters.django.config.prices import OperatorPrices
+from agentcore_metering.adapters.django.models.price import TOKENS_PER_PRICE
 from agentcore_metering.core.price_map import PriceMap
 from agentcore_metering.core.pricing import unit_price_of
 from agentcore_metering.core.providers import get_provider, semconv_provider_name
@@ -71,10 +72,8 @@ def quotes(
     for target, facts in _calls(provider, model, served):
         row = operator.row_of(target, facts, at)
         if row is not None:
-            price, reason = (
-                operator.price_of(target, facts, at),
-                f"{row.provider or 'any provider'} {row.model_pattern}",
-            )
+            price = operator.price_of(target, facts, at)
+            reason = f"{row.provider or 'any provider'} {row.model_pattern}"
         else:
             price, reason = price_map.explain(target, facts, at)
         quote = Quote(provider, model, price, reason)

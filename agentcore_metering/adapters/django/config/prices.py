@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.models import LLMPrice
+from agentcore_metering.adapters.django.models.price import TOKENS_PER_PRICE
 from agentcore_metering.core.money import EXACT
 from agentcore_metering.core.price_entry import tier_of, tier_word
 from agentcore_metering.core.providers import PROVIDERS, get_provider
@@ -16,8 +16,6 @@ from agentcore_metering.core.routing import called_provider
 from agentcore_metering.core.types import CostSource, ModelTarget, Price, ResponseFacts, TokenClass
 
 __all__ = ["OperatorPrices"]
-
-TOKENS_PER_PRICE = Decimal(1_000_000)
 
 _COLUMNS: Mapping[TokenClass, str] = {
     TokenClass.INPUT: "input_per_1m",

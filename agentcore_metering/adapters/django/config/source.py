@@ -56,8 +56,7 @@ def user_config(user_id: Any, model_type: str) -> ModelConfig | None:
 
 def global_config(model_type: str) -> ModelConfig | None:
     """The default among the active global configurations, or None."""
-    rows = _active(model_type).filter(scope=LLMConfig.Scope.GLOBAL)
-    return _to_config(rows.order_by("-is_default", "created_at", "id").first())
+    return _to_config(LLMConfig.objects.using(metering_settings.DATABASE_ALIAS).defaults(model_type).first())
 
 
 def from_settings() -> ModelConfig | None:

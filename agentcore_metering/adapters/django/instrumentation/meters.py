@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 
 from django.apps import apps
 
-from agentcore_metering.adapters.django.off_loop import off_loop
+from agentcore_metering.adapters.django.off_loop import is_on_event_loop, off_loop
 from agentcore_metering.core.clock import SystemClock
 from agentcore_metering.core.containment import contained
 from agentcore_metering.core.gateway import LiteLLMBackend
@@ -96,16 +95,8 @@ def _has_database() -> bool:
     return apps.ready and apps.is_installed("agentcore_metering.adapters.django")
 
 
-def _is_on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 def _refresh(refresh: Callable[[], None]) -> None:
-    if not _is_on_event_loop():
+    if not is_on_event_loop():
         _refresh_and_hang_up(refresh)
         return
     # Django refuses queries here, and the loop waits for this call as it is.

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from agentcore_metering.adapters.django.persistence.repricing import Selection
+from agentcore_metering.adapters.django.persistence.selection import Selection
 
 __all__ = ["add_batch_size", "add_dry_run", "add_period", "add_selection", "moment", "positive", "selection_of"]
 

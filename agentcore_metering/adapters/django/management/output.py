@@ -8,12 +8,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.utils.connection import ConnectionDoesNotExist
 
 from agentcore_metering.adapters.django.management.progress import Progress
 
@@ -23,6 +28,9 @@ FOUND = 1
 """Exit status: it was done, and something is not as it should be, or is left."""
 COULD_NOT = 2
 """Exit status: it could not be done. argparse ends with the same where an option is wrong."""
+
+# PostgreSQL's word for a table that is not there yet is the last one; SQLite's is the first.
+_UNUSABLE_DATABASE = (OperationalError, InterfaceError, ProgrammingError)
 
 
 class OperatorCommand(BaseCommand):
@@ -38,11 +46,19 @@ class OperatorCommand(BaseCommand):
         return super().create_parser(prog_name, subcommand, epilog=f"Exit status: {told}.", **kwargs)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """As Django's; a database that cannot be used ends it with a sentence and COULD_NOT."""
+        """As Django's; what keeps it from being done (database, settings, a reader that is gone) ends it with a sentence and COULD_NOT."""
         try:
-            return super().execute(*args, **options)
-        except (OperationalError, InterfaceError) as error:
+            told = super().execute(*args, **options)
+            self.stdout.flush()
+        except BrokenPipeError:
+            _let_go_of_stdout()
+            raise CommandError("Whoever read stdout is gone before its end.", returncode=COULD_NOT) from None
+        except _UNUSABLE_DATABASE as error:
             raise CommandError(f"The database cannot be used: {error}", returncode=COULD_NOT) from error
+        except (ImproperlyConfigured, ConnectionDoesNotExist) as error:
+            # The cause is cut: its frames may hold a key.
+            raise CommandError(f"The settings cannot be used: {error}", returncode=COULD_NOT) from None
+        return told
 
     def add_arguments(self, parser: CommandParser) -> None:
         """`--json`; a subclass adds its own."""
@@ -65,6 +81,12 @@ class OperatorCommand(BaseCommand):
         """End with the exit status; a reason that is not 0's goes to stderr."""
         if status:
             raise CommandError(reason, returncode=int(status))
+
+
+def _let_go_of_stdout() -> None:
+    """What is left in its buffer would fail once more when the interpreter ends."""
+    with suppress(OSError):  # no file, as in a test
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def seconds(text: str) -> float:

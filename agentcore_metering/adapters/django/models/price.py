@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -18,7 +19,10 @@ from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["LLMPrice"]
+__all__ = ["TOKENS_PER_PRICE", "LLMPrice"]
+
+TOKENS_PER_PRICE = Decimal(1_000_000)
+"""What the columns that end with `_per_1m` are for."""
 
 PRICE_FIELDS = (
     "input_per_1m",

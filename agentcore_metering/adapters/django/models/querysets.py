@@ -68,6 +68,7 @@ class UsageQuerySet(models.QuerySet["LLMUsage"]):
 
     def update(self, **kwargs: Any) -> int:
         """As Django's; rows on their way are changed too."""
+        self._for_write = True
         self._wait_for_writes()
         return super().update(**kwargs)
 
@@ -75,6 +76,7 @@ class UsageQuerySet(models.QuerySet["LLMUsage"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """As Django's; rows on their way are deleted too."""
+        self._for_write = True
         self._wait_for_writes()
         return super().delete()
 
@@ -118,9 +120,12 @@ class NotingQuerySet(models.QuerySet[Any]):
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
         """As Django's."""
+        self._for_write = True
         return self._noted(super().bulk_create(*args, **kwargs))
 
     def _noted(self, result: T) -> T:
+        # Without it Django says which database is read, and a router may have another one for that.
+        self._for_write = True
         note_change(self.model._meta.db_table, self.db)
         return result
 
@@ -136,6 +141,7 @@ class ConfigQuerySet(NotingQuerySet):
                 f"update() of {', '.join(moved)} would make the secrets of these configurations unreadable, because they are sealed for "
                 "scope and user; set the attributes and save() each row"
             )
+        self._for_write = True
         with transaction.atomic(using=self.db):
             rows = self._named_rows()
             updated = super().update(**kwargs)
@@ -146,10 +152,16 @@ class ConfigQuerySet(NotingQuerySet):
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
         """As Django's."""
+        self._for_write = True
         with transaction.atomic(using=self.db):
             rows = super().bulk_create(*args, **kwargs)
             LLMConfigChange.note(LLMConfigChange.Action.CREATED, rows, (), self.db)
         return rows
+
+    def defaults(self, model_type: str) -> Self:
+        """The active global configurations of this type; the first is for calls that name none, of users without one."""
+        rows = self.filter(scope="global", model_type=model_type, is_active=True)
+        return rows.order_by("-is_default", "created_at", "id")
 
     def _named_rows(self) -> list[Any]:
         # Of its own: this query may be one for dictionaries, or have columns left out that the trail needs.

@@ -39,11 +39,6 @@ class Partition:
         """The month whose ids it has; None where that is not one month."""
         return None if self.start is None else moment_of(self.start)
 
-    @property
-    def is_other(self) -> bool:
-        """Whether it takes what no other does."""
-        return self.end is None
-
 
 def is_partitioned(using: str) -> bool:
     """Whether the usage table is divided; one look at the catalogue."""

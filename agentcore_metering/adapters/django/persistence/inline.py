@@ -21,7 +21,7 @@ from django.core import mail
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.off_loop import off_loop
+from agentcore_metering.adapters.django.off_loop import is_on_event_loop, off_loop
 from agentcore_metering.adapters.django.persistence.rows import usage_row, write_rows
 from agentcore_metering.core.payload import to_json
 from agentcore_metering.core.types import AttemptRecord, AttemptStart
@@ -53,11 +53,11 @@ class InlineSink:
         alias = metering_settings.DATABASE_ALIAS
         if _must_share_connection(alias):
             self._unsettled.append(record)
-            if not _is_on_event_loop():
+            if not is_on_event_loop():
                 self._write_unsettled()
             return
         future = self._submit(lambda: _write_or_tell(record, alias))
-        if not _would_wait_for_caller(alias) and not _is_on_event_loop():
+        if not _would_wait_for_caller(alias) and not is_on_event_loop():
             try:
                 future.result(metering_settings.INLINE_WAIT_S)
             except FutureTimeoutError:
@@ -99,20 +99,12 @@ class InlineSink:
             return self._executor.submit(work)
 
 
-def _is_on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 def _must_share_connection(alias: str) -> bool:
     """Whether only the caller's connection will do: in-memory SQLite, or a test case that rolls its transaction back."""
     connection = connections[alias]
     if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
         return True
-    if _is_on_event_loop():
+    if is_on_event_loop():
         # The loop's thread sees no test case's transaction, which the thread has that the loop was started from.
         return hasattr(mail, "outbox")
     return any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)

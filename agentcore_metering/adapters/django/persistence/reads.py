@@ -6,13 +6,13 @@ within a second.
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 from django.db import connections
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.models.querysets import set_read_hook
+from agentcore_metering.adapters.django.off_loop import is_on_event_loop
 from agentcore_metering.adapters.django.persistence.journal import JournalSink
 from agentcore_metering.adapters.django.persistence.modes import Sink
 
@@ -33,16 +33,8 @@ def wait_for_pending(sink: JournalSink, alias: str) -> None:
     if sink.pending() == 0 or alias != metering_settings.DATABASE_ALIAS or sink.is_database_down:
         return
     connection = connections[alias]
-    if _is_on_event_loop() or (connection.vendor == "sqlite" and connection.in_atomic_block):
+    if is_on_event_loop() or (connection.vendor == "sqlite" and connection.in_atomic_block):
         return
     wait_s = metering_settings.READ_WAIT_S
     if wait_s > 0:
         sink.flush(wait_s)
-
-
-def _is_on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

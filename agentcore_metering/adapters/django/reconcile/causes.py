@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.models import LLMUsage
@@ -14,11 +13,11 @@ from agentcore_metering.adapters.django.reconcile.engine import MetricsEngine
 from agentcore_metering.adapters.django.reconcile.figures import Hours, selector
 from agentcore_metering.core.types import Status
 from agentcore_metering.telemetry import semconv
+from agentcore_metering.telemetry.bootstrap import TEMPORALITY_ENV
 from agentcore_metering.telemetry.prometheus import INSTANCE, label, total
 
 __all__ = ["Cause", "find_causes"]
 
-TEMPORALITY_ENV = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _OVERFLOW = 'otel_metric_overflow="true"'
 _OTHER = f'{label(semconv.REQUEST_MODEL)}="{semconv.MODEL_OTHER}"'
 
@@ -46,10 +45,10 @@ class _Asked:
     def number(self, expression: str) -> int:
         """The value of an expression without labels at the end of the hours; 0 where there is none."""
         found = self.engine.query(expression, self.hours.end)
-        return int(Decimal(found[0].value)) if found else 0
+        return int(found[0].value) if found else 0
 
-    def of(self, name: str) -> str:
-        return selector(name, self.service)
+    def of(self, name: str, *matchers: str) -> str:
+        return selector(name, self.service, *matchers)
 
     def seen(self, name: str, window: str) -> str:
         """The processes that had a metric in a window."""
@@ -90,10 +89,8 @@ def _of_instances(asked: _Asked) -> Iterator[Cause]:
 
 
 def _of_models(asked: _Asked) -> Iterator[Cause]:
-    name = asked.of(semconv.ATTEMPTS)
-    for where, said in ((_OVERFLOW, "the SDK's limit of attribute sets"), (_OTHER, "the limit of models on metrics")):
-        narrowed = name[:-1] + ("," if name[-2] != "{" else "") + where + "}"
-        count = asked.number(total(narrowed, window=asked.hours.window))
+    for matcher, said in ((_OVERFLOW, "the SDK's limit of attribute sets"), (_OTHER, "the limit of models on metrics")):
+        count = asked.number(total(asked.of(semconv.ATTEMPTS, matcher), window=asked.hours.window))
         if count:
             yield Cause(
                 "overflow",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -76,14 +76,14 @@ def figures_of_counters(engine: MetricsEngine, hours: Hours, service: str | None
         hourly = total(selector(name, service), by, "3600s")
         for sample in engine.query_hours(hourly, hours.start + HOUR, hours.end):
             key = Key(figure, sample.labels.get(_MODEL, ""), sample.labels.get(_CURRENCY, ""))
-            figures[sample.at - HOUR, key] = Decimal(sample.value).quantize(_HELD)
+            figures[sample.at - HOUR, key] = sample.value.quantize(_HELD)
     return figures
 
 
-def selector(name: str, service: str | None) -> str:
-    """A selector of the registry's metric, of one service or of all."""
-    chosen = f"{SERVICE}={_quoted(service)}" if service else ""
-    return f"{series(name)}{{{chosen}}}"
+def selector(name: str, service: str | None, *matchers: str) -> str:
+    """A selector of the registry's metric, of one service or of all, and of what has these labels too."""
+    chosen = [f"{SERVICE}={_quoted(service)}"] if service else []
+    return f"{series(name)}{{{','.join((*chosen, *matchers))}}}"
 
 
 def _quoted(text: str) -> str:
@@ -91,10 +91,7 @@ def _quoted(text: str) -> str:
 
 
 def figures_of_rows(hours: Hours) -> Figures:
-    """As the rows say. Rows whose process died are left out: nobody counted them.
-
-    The hours are over, so this is the one place to be changed for sums of closed hours that are kept elsewhere.
-    """
+    """As the rows say, and not the rollups, which are held against them too. Rows whose process died are left out: nobody counted them."""
     figures: dict[tuple[datetime, Key], Decimal] = defaultdict(Decimal)
     for row in _summed_rows(hours):
         for key, value in _figures_of_row(row):
@@ -110,7 +107,7 @@ def _summed_rows(hours: Hours) -> Iterable[Any]:
         .between(hours.start, hours.end)
         .exclude(status=Status.INTERRUPTED.value)
         .order_by()
-        .annotate(hour=TruncHour("created_at"), asked_for=Coalesce("request_model", "model"))
+        .annotate(hour=TruncHour("created_at", tzinfo=UTC), asked_for=Coalesce("request_model", "model"))
         .values("hour", "asked_for", "cost_currency")
         .annotate(
             attempts=Count("pk"),

@@ -33,8 +33,9 @@ def has_sums(using: str) -> bool:
 def keep_sums(using: str, cutoff: datetime, *, now: datetime, budget_s: float | None = None) -> datetime:
     """Sum up the whole UTC days before `cutoff`, and keep them for ever; the midnight until which that is done.
 
-    A day is kept as a whole, because most sums have no finer part. Earlier than the cutoff's day where rows before it are not summed up yet: another process is at it, or the time was up. Rows before the answer
-    may be deleted without a figure being lost. Side effects: those of `refresh`. Raises DatabaseError.
+    A day is kept as a whole, because most sums have no finer part. Earlier than the cutoff's day where rows before it are not summed up
+    yet: another process is at it, or the time was up. Rows before the answer may be deleted without a figure being lost.
+    Side effects: those of `refresh`. Raises DatabaseError.
     """
     day = floor(Grain.DAY, cutoff.astimezone(UTC))
     refresh(using, end=day, now=now, budget_s=budget_s)

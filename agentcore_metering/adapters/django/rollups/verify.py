@@ -53,9 +53,8 @@ def verify(
 ) -> VerifySummary:
     """Compare every bucket in use that begins from `start` (inclusive) to `end` (exclusive) with its rows. Changes nothing.
 
-    `on_stretch` is told how many of how many buckets are compared.
-
-    Each comparison is one statement, so rows may come and rollups be refreshed meanwhile.
+    `on_stretch` is told how many of how many buckets are compared. Each comparison is one statement, so rows may come and rollups be
+    refreshed meanwhile.
     """
     summary = VerifySummary(0, [])
     coverage = read_coverage(using) if connections[using].vendor in DIALECTS else None

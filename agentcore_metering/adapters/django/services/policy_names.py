@@ -1,11 +1,11 @@
-"""Moved to `agentcore_metering.adapters.django.config.policy`, `.conf` and `.tasks.schedules`; `conf` hands these names on."""
+"""Moved to `agentcore_metering.adapters.django.config.policy`, `.config.crontab`, `.conf` and `.tasks.schedules`; `conf` hands these on."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from agentcore_metering.adapters.django.conf import metering_settings
-from agentcore_metering.adapters.django.config.policy import is_crontab as is_valid_crontab_expression
+from agentcore_metering.adapters.django.config.crontab import is_crontab as is_valid_crontab_expression
 from agentcore_metering.adapters.django.config.policy import read_policy
 from agentcore_metering.adapters.django.tasks.schedules import AGGREGATE_ENTRY, CLEANUP_ENTRY, beat_entry
 

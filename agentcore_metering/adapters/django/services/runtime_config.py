@@ -9,13 +9,14 @@ from uuid import UUID
 from django.utils.translation import get_language, gettext, override
 
 from agentcore_metering.adapters.django.config.candidates import stored_candidate
-from agentcore_metering.adapters.django.config.catalogue import provider_catalogue as get_provider_params_schema
 from agentcore_metering.adapters.django.config.editing import configs
+from agentcore_metering.adapters.django.config.provider_catalogue import (
+    provider_catalogue as get_provider_params_schema,
+)
 from agentcore_metering.adapters.django.config.source import secret_values
 from agentcore_metering.adapters.django.runtime import get_metering
 from agentcore_metering.adapters.django.trackers.messages import MESSAGE_IDS, to_friendly
-from agentcore_metering.adapters.django.trackers.trial import CALL_NODE, CONFIG_NODE, Trial
-from agentcore_metering.constants import TEST_MAX_TOKENS
+from agentcore_metering.adapters.django.trackers.trial import CALL_NODE, DecisionTrial, Trial, connection_trial
 from agentcore_metering.core.errors import EmptyResponse, LLMProviderError, MeteringError, UnusableAnswer
 from agentcore_metering.core.request import litellm_params
 from agentcore_metering.core.request import litellm_params as build_litellm_params_from_config
@@ -68,7 +69,7 @@ def validate_llm_config(provider: str, config: Mapping[str, Any], user: Any = No
     """`(True, "")` when a short call by this configuration is answered, else `(False, key or text)`. Leaves a row."""
     options = dict(config)
     candidate = ModelConfig(provider.strip().lower(), options, ConfigScope.GLOBAL, None, secret_values(options))
-    trial = Trial(candidate, "Hi", TEST_MAX_TOKENS, CONFIG_NODE, getattr(user, "pk", None))
+    trial = connection_trial(candidate, getattr(user, "pk", None))
     try:
         trial.run()
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is the answer
@@ -134,7 +135,7 @@ def _stored_trial(
     return None if found is None else Trial(found, prompt, max_tokens, node_name, getattr(user, "pk", None))
 
 
-def _told(trial: Trial, exc: Exception) -> str:
+def _told(trial: Trial | DecisionTrial, exc: Exception) -> str:
     verdict = trial.explain(exc)
     is_text = isinstance(exc, EmptyResponse) or (isinstance(exc, MeteringError) and not isinstance(exc, UnusableAnswer))
     return verdict.text if is_text else verdict.error_key

@@ -11,7 +11,7 @@ from agentcore_metering.adapters.django.config.beat import (
     CLEANUP_ENTRY,
     CLEANUP_TASK,
 )
-from agentcore_metering.adapters.django.config.policy import is_crontab
+from agentcore_metering.adapters.django.config.crontab import is_crontab
 
 __all__ = ["AGGREGATE_ENTRY", "CLEANUP_ENTRY", "beat_entry"]
 

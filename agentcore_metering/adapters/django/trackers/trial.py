@@ -16,6 +16,7 @@ from agentcore_metering.adapters.django.trackers.options import CallOptions
 from agentcore_metering.adapters.django.trackers.outcomes import stream_usage
 from agentcore_metering.adapters.django.trackers.state import usage_dict
 from agentcore_metering.adapters.django.translated import translated
+from agentcore_metering.constants import TEST_MAX_TOKENS
 from agentcore_metering.core.completion import complete
 from agentcore_metering.core.decisions import REFUSAL
 from agentcore_metering.core.errors import MeteringError, UnusableAnswer
@@ -26,7 +27,7 @@ from agentcore_metering.core.options import silence_of
 from agentcore_metering.core.streaming import AsyncCompletionStream, CompletionStream
 from agentcore_metering.core.types import FailureKind, ModelConfig
 
-__all__ = ["CALL_NODE", "CONFIG_NODE", "CONNECTION_QUESTIONS", "CONNECTION_TEXT", "DecisionTrial", "Trial", "Verdict"]
+__all__ = ["CALL_NODE", "DecisionTrial", "Trial", "Verdict", "connection_trial"]
 
 CALL_NODE = "admin_test_call"
 """Node of the row of a prompt that an admin tried out."""
@@ -34,9 +35,10 @@ CALL_NODE = "admin_test_call"
 CONFIG_NODE = "config_test"
 """Node of the row of a connection test."""
 
+GREETING = "Hi"
 CONNECTION_TEXT = "This is a test of the connection."
 CONNECTION_QUESTIONS = ({"type": "predicate", "name": "is_test", "instructions": "Is the text about a test?"},)
-"""What a decision model is asked by a connection test."""
+"""What a chat model and a decision model are asked by a connection test."""
 
 _TEXTS = {**MESSAGES, FailureKind.EMPTY_RESPONSE: _("LLM returned empty response")}
 
@@ -125,6 +127,13 @@ class DecisionTrial:
     def explain(self, exc: Exception) -> Verdict:
         """What went wrong."""
         return _explained(exc, self.config)
+
+
+def connection_trial(config: ModelConfig, user_id: Any, *, decides: bool = False) -> Trial | DecisionTrial:
+    """The smallest call that shows whether a configuration works; with `decides` it is one of a decision model."""
+    if decides:
+        return DecisionTrial(config, CONNECTION_TEXT, CONNECTION_QUESTIONS, CONFIG_NODE, user_id, must_answer=True)
+    return Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, user_id)
 
 
 class Refused(Exception):

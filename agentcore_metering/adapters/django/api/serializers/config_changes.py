@@ -20,7 +20,7 @@ class ConfigChangeSerializer(serializers.Serializer[LLMConfigChange]):
     owner_id = serializers.CharField(read_only=True, help_text="Empty: a global configuration.")
     actor_id = serializers.CharField(read_only=True, help_text="Empty: nobody is known.")
     actor_name = serializers.CharField(read_only=True)
-    via = serializers.CharField(read_only=True, help_text="api, or code.")
+    via = serializers.CharField(read_only=True, help_text="api, admin, code, or cascade: its user was deleted.")
 
 
 class ConfigChangePageSerializer(serializers.Serializer[Any]):

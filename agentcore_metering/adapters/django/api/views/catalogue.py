@@ -15,8 +15,8 @@ from agentcore_metering.adapters.django.api.views.base import TAG, MeteringView
 from agentcore_metering.adapters.django.config.catalogue import (
     CAPABILITY_LABELS,
     model_catalogue,
-    provider_catalogue,
 )
+from agentcore_metering.adapters.django.config.provider_catalogue import provider_catalogue
 
 __all__ = ["ModelsView", "ProvidersView"]
 

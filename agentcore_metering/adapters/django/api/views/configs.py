@@ -110,7 +110,7 @@ class ConfigDetailView(MeteringView):
 
 def _find(ref: UUID | int) -> LLMConfig:
     rows = configs().filter(uuid=ref) if isinstance(ref, UUID) else configs().filter(pk=ref)
-    row = rows.select_related("user").first()
+    row: LLMConfig | None = rows.select_related("user").first()
     if row is None:
         raise not_found()
     return row

@@ -8,12 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agentcore_metering.adapters.django.api.errors import bad_request
-from agentcore_metering.adapters.django.api.one_test import OneTest
 from agentcore_metering.adapters.django.api.schema import TRIAL_REFUSED, answers
 from agentcore_metering.adapters.django.api.serializers.trials import (
     DecisionResultSerializer,
     DecisionTrialSerializer,
 )
+from agentcore_metering.adapters.django.api.single_trial import SingleTrial
 from agentcore_metering.adapters.django.api.views.base import TAG, read_body
 from agentcore_metering.adapters.django.api.views.trials import TrialView, run_trial
 from agentcore_metering.adapters.django.config.candidates import form_candidate, stored_candidate
@@ -43,7 +43,7 @@ class DecisionTestView(TrialView):
         trial = DecisionTrial(
             self._find(request, body), sent["input"], sent["questions"], self.node_name, request.user.pk
         )
-        with OneTest.begin(request, trial.silence_s):
+        with SingleTrial.begin(request, trial.silence_s):
             result = run_trial(trial)
         if result.get("error_key") in _UNUSABLE:
             raise bad_request(result["detail"])

@@ -13,32 +13,27 @@ from rest_framework.status import HTTP_400_BAD_REQUEST
 from rest_framework.throttling import BaseThrottle
 
 from agentcore_metering.adapters.django.api.event_stream import event_stream, failed_stream
-from agentcore_metering.adapters.django.api.limits import TestThrottle
-from agentcore_metering.adapters.django.api.one_test import OneTest
+from agentcore_metering.adapters.django.api.limits import TrialThrottle
 from agentcore_metering.adapters.django.api.schema import TRIAL_REFUSED, answers
 from agentcore_metering.adapters.django.api.serializers.trials import (
     TrialCallSerializer,
     TrialConfigSerializer,
     TrialResultSerializer,
 )
+from agentcore_metering.adapters.django.api.single_trial import SingleTrial
 from agentcore_metering.adapters.django.api.views.base import TAG, ConfigsView, read_body
 from agentcore_metering.adapters.django.config.candidates import form_candidate, stored_candidate
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.trackers.trial import (
     CALL_NODE,
-    CONFIG_NODE,
-    CONNECTION_QUESTIONS,
-    CONNECTION_TEXT,
     DecisionTrial,
     Trial,
     Verdict,
+    connection_trial,
 )
-from agentcore_metering.constants import TEST_MAX_TOKENS
 from agentcore_metering.core.errors import ConfigError, ConfigNotFound
 
 __all__ = ["ConfigTestView", "TestCallView", "TrialView", "run_trial"]
-
-GREETING = "Hi"
 
 
 class TrialView(ConfigsView):
@@ -49,7 +44,7 @@ class TrialView(ConfigsView):
 
     def get_throttles(self) -> list[BaseThrottle]:
         """The host's, and our own."""
-        return [*super().get_throttles(), TestThrottle()]
+        return [*super().get_throttles(), TrialThrottle()]
 
     def handle_exception(self, exc: Exception) -> Response:
         """As every view's, a 400 as `{"ok": false, "detail": {field: texts}}`."""
@@ -75,13 +70,9 @@ class ConfigTestView(TrialView):
         sent = read_body(TrialConfigSerializer, request).validated_data
         ref = sent["config_uuid"], sent["config_id"]
         config = form_candidate(self.visible(request), sent["provider"], sent["config"], *ref)
-        if sent["model_type"] == LLMConfig.MODEL_TYPE_DECISION:
-            trial: Any = DecisionTrial(
-                config, CONNECTION_TEXT, CONNECTION_QUESTIONS, CONFIG_NODE, request.user.pk, must_answer=True
-            )
-        else:
-            trial = Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, request.user.pk)
-        with OneTest.begin(request, trial.silence_s):
+        decides = sent["model_type"] == LLMConfig.MODEL_TYPE_DECISION
+        trial = connection_trial(config, request.user.pk, decides=decides)
+        with SingleTrial.begin(request, trial.silence_s):
             result = run_trial(trial)
         return Response({"ok": True} if result["ok"] else result)
 
@@ -110,7 +101,7 @@ class TestCallView(TrialView):
             verdict = Verdict(ConfigNotFound.code, _("Config not found"))
             return failed_stream(verdict) if sent["stream"] else Response(_failure(verdict))
         trial = Trial(config, sent["prompt"], sent["max_tokens"], self.node_name, request.user.pk)
-        mark = OneTest.begin(request, trial.silence_s)
+        mark = SingleTrial.begin(request, trial.silence_s)
         if sent["stream"]:
             return _streamed(trial, request, mark)
         with mark:
@@ -121,7 +112,7 @@ class TestCallView(TrialView):
         return super().perform_content_negotiation(request, force=True)
 
 
-def _streamed(trial: Trial, request: Request, mark: OneTest) -> HttpResponseBase:
+def _streamed(trial: Trial, request: Request, mark: SingleTrial) -> HttpResponseBase:
     try:
         return event_stream(trial, request._request, mark)  # noqa: SLF001 - which server's request it is, REST framework does not say
     except BaseException as exc:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from agentcore_metering.adapters.django.management.options import moment
 from agentcore_metering.adapters.django.management.output import OperatorCommand, facts
 from agentcore_metering.adapters.django.models import LLMUsageSeries
 from agentcore_metering.adapters.django.tasks.aggregate import aggregate
@@ -26,10 +27,19 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--granularity", choices=LLMUsageSeries.Granularity.values, default="hour", help="taken for its name's sake"
         )
-        parser.add_argument("--start", help="first moment, ISO 8601; only with --end")
-        parser.add_argument("--end", help="first moment after the last")
+        parser.add_argument(
+            "--start", type=_moment_text, metavar="TIME", help="first moment, ISO 8601; only with --end"
+        )
+        parser.add_argument(
+            "--end", type=_moment_text, metavar="TIME", help="first moment after the last; only with --start"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Aggregate, and say how many buckets."""
         result = aggregate(options["granularity"], options["start"], options["end"])
         self.print_result(result, facts(result), options)
+
+
+def _moment_text(text: str) -> str:
+    """As the task takes it, which of itself passes over what is no date."""
+    return moment(text).isoformat()

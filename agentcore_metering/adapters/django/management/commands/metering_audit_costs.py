@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.management.options import add_selection, selection_of
 from agentcore_metering.adapters.django.management.output import FOUND, OperatorCommand
-from agentcore_metering.adapters.django.persistence.repricing import AuditSummary, audit
+from agentcore_metering.adapters.django.persistence.cost_audit import AuditSummary, audit
 
 
 class Command(OperatorCommand):

@@ -46,7 +46,6 @@ class Command(OperatorCommand):
         """Sweep, and say what came of it."""
         flush_if_begun(options["timeout"])
         directory = spool_directory()
-
         store = DjangoRowStore(metering_settings.DATABASE_ALIAS)
         try:
             with self.progress("records", options, lambda: survey(directory).records) as progress:

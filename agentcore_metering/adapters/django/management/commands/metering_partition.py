@@ -60,7 +60,9 @@ class Command(OperatorCommand):
         """Do it, and say on stdout how the table lies now."""
         using = metering_settings.DATABASE_ALIAS
         if connections[using].vendor != "postgresql":
-            raise CommandError(f"Partitions are made on PostgreSQL, and this is {connections[using].vendor}.")
+            raise CommandError(
+                f"Partitions are made on PostgreSQL, and this is {connections[using].vendor}.", returncode=FOUND
+            )
         try:
             change, todo = self._change(using, options)
         except Busy as exc:

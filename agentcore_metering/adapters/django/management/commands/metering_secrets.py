@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cryptography.fernet import Fernet
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.adapters.django.config.sealing import (
@@ -21,7 +20,7 @@ from agentcore_metering.adapters.django.config.sealing import (
     seal_rows,
 )
 from agentcore_metering.adapters.django.management.options import add_batch_size, add_dry_run
-from agentcore_metering.adapters.django.management.output import COULD_NOT, FOUND, OperatorCommand, table
+from agentcore_metering.adapters.django.management.output import FOUND, OperatorCommand, table
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.secretbox import current_key_id, key_ids_at_hand
 
@@ -65,10 +64,7 @@ class Command(OperatorCommand):
             key = Fernet.generate_key().decode()
             self.print_result({"key": key}, [key], options)
             return
-        try:
-            current_key_id()
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=COULD_NOT) from None
+        current_key_id()  # a key that is none is told before a row is looked at
         if options["action"] == "check":
             self._check(options)
         else:

@@ -12,20 +12,11 @@ from agentcore_metering.adapters.django.admin.shapes import amount
 from agentcore_metering.adapters.django.config.source import config_of
 from agentcore_metering.adapters.django.fields import to_exact
 from agentcore_metering.adapters.django.models import LLMConfig
-from agentcore_metering.adapters.django.trackers.trial import (
-    CONFIG_NODE,
-    CONNECTION_QUESTIONS,
-    CONNECTION_TEXT,
-    DecisionTrial,
-    Trial,
-)
-from agentcore_metering.constants import TEST_MAX_TOKENS
+from agentcore_metering.adapters.django.trackers.trial import connection_trial
 
 __all__ = ["Outcome", "try_config"]
 
 logger = logging.getLogger(__name__)
-
-GREETING = "Hi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +33,7 @@ def try_config(row: LLMConfig, user_id: Any) -> Outcome:
         return Outcome(False, _("Only configurations of language models and decision models can be tested here."))
     if not row.is_active:
         return Outcome(False, _("Calls may not use a configuration that is not active. Activate it to test it."))
-    trial = _trial_of(row, user_id)
+    trial = connection_trial(config_of(row), user_id, decides=row.model_type == LLMConfig.MODEL_TYPE_DECISION)
     try:
         _answer, usage = trial.run()
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is this test's result
@@ -55,10 +46,3 @@ def try_config(row: LLMConfig, user_id: Any) -> Outcome:
         "cost": amount(cost, usage["cost_currency"]),
     }
     return Outcome(True, _("It works: %(model)s answered, %(tokens)s tokens, cost %(cost)s.") % facts)
-
-
-def _trial_of(row: LLMConfig, user_id: Any) -> Trial | DecisionTrial:
-    config = config_of(row)
-    if row.model_type == LLMConfig.MODEL_TYPE_DECISION:
-        return DecisionTrial(config, CONNECTION_TEXT, CONNECTION_QUESTIONS, CONFIG_NODE, user_id, must_answer=True)
-    return Trial(config, GREETING, TEST_MAX_TOKENS, CONFIG_NODE, user_id)

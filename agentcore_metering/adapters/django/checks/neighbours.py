@@ -1,4 +1,4 @@
-"""The system checks of what else counts our calls in this process, and of settings of telemetry that cannot be used.
+"""What is told of others in this process that count our calls too.
 
 What is active is told by `telemetry.neighbours` and `core.otel_callbacks`; importing nothing, they see what the process has loaded.
 """
@@ -7,24 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Info, Warning
-from django.core.exceptions import ImproperlyConfigured
+from django.core.checks import CheckMessage, Info, Warning
 
-from agentcore_metering.adapters.django.conf import metering_settings
 from agentcore_metering.core.otel_callbacks import registered_otel_callbacks
 from agentcore_metering.telemetry.neighbours import Instrumentor, Obeys, active_instrumentors
 
-__all__ = ["check_neighbours", "check_telemetry_settings"]
-
-SETTINGS = (
-    "CAPTURE_CONTENT",
-    "CONTENT_REDACTOR",
-    "COST_METRIC_ALIAS",
-    "COST_SPAN_CONVENTION",
-    "INSTRUMENT_LITELLM",
-    "MAX_METRIC_MODELS",
-    "TRACE_URL_TEMPLATE",
-)
+__all__ = ["check_neighbours"]
 
 _INSTEAD = {
     "openlit": 'Pass disabled_instrumentors=["litellm", "openai"] to openlit.init(), and keep the rest of it.',
@@ -52,17 +40,6 @@ def check_neighbours(**_kwargs: Any) -> list[CheckMessage]:
         if each.sees_litellm and patching.is_covered():
             found.append(_outer_warning(each))
     return found
-
-
-def check_telemetry_settings(**_kwargs: Any) -> list[CheckMessage]:
-    """E120 for each setting of telemetry that a call could not use."""
-    errors: list[CheckMessage] = []
-    for name in SETTINGS:
-        try:
-            getattr(metering_settings, name)
-        except ImproperlyConfigured as error:
-            errors.append(Error(str(error), id="agentcore_metering.E120"))
-    return errors
 
 
 def _callback_warning(callbacks: tuple[str, ...]) -> CheckMessage:

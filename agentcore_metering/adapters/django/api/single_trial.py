@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.status import HTTP_429_TOO_MANY_REQUESTS
 from rest_framework.throttling import BaseThrottle
 
-__all__ = ["OneTest", "TestRunning"]
+__all__ = ["SingleTrial", "TrialRunning"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +30,9 @@ MAX_KEPT_S = 3600.0
 RENEWED_EVERY_S = 5.0
 
 
-class TestRunning(APIException):
+class TrialRunning(APIException):
     """The caller's earlier test has not ended yet."""
 
-    # pytest takes every class of this name for one of its own.
-    __test__ = False
     status_code = HTTP_429_TOO_MANY_REQUESTS
     default_code = "test_running"
     wait = RETRY_AFTER_S
@@ -45,7 +43,7 @@ class TestRunning(APIException):
         super().__init__({"detail": text, "code": self.default_code})
 
 
-class OneTest:
+class SingleTrial:
     """The mark that a caller's test is running. Made by `begin`, taken away by `end`."""
 
     def __init__(self, key: str, kept_s: float, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -63,11 +61,11 @@ class OneTest:
         It lasts at most `silence_s`, the longest that the test may hear nothing from its provider, and a margin, unless it is renewed.
 
         Raises:
-            TestRunning: there is one already.
+            TrialRunning: there is one already.
         """
         mark = cls(f"{PREFIX}{_caller(request)}", silence_s)
         if not _asked(lambda cache: cache.add(mark._key, mark._token, timeout=mark._kept_s), or_else=True):
-            raise TestRunning
+            raise TrialRunning
         return mark
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""The system checks of stored configurations: secrets that are in clear, and addresses that calls are refused to.
+"""What is told of secrets: the keys that seal them, and stored configurations whose secrets or addresses cannot be used.
 
-Run with a database only (`check --database default`, `migrate`), and silent until the tables are migrated.
+The latter runs with a database only (`check --database default`, `migrate`), and is silent until the tables are migrated.
 """
 
 from __future__ import annotations
@@ -13,15 +13,30 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from agentcore_metering.adapters.django.conf import metering_settings
+from agentcore_metering.adapters.django.checks.settings import is_usable
+from agentcore_metering.adapters.django.conf import is_debug, metering_settings
 from agentcore_metering.adapters.django.config.sealing import SecretState, inspect_secrets
 from agentcore_metering.adapters.django.models import LLMConfig
 from agentcore_metering.adapters.django.outbound import SETTING, refusal_of
 
-__all__ = ["check_stored_configurations"]
+__all__ = ["check_encryption_keys", "check_stored_configurations"]
 
 SEALED_SINCE = ("agentcore_metering", "0111_seal_plain_secrets")
 MAX_NAMED = 5
+
+
+def check_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
+    """W002 for production without keys of its own."""
+    if is_debug() or not is_usable("ENCRYPTION_KEYS") or metering_settings.ENCRYPTION_KEYS:
+        return []
+    return [
+        Warning(
+            "AGENTCORE_METERING_ENCRYPTION_KEYS is not set: stored API keys are encrypted with a key derived from SECRET_KEY, and a "
+            "new SECRET_KEY makes them unreadable.",
+            hint="Set it to a key of 'manage.py metering_secrets generate-key', newest first; rows sealed before stay readable.",
+            id="agentcore_metering.W002",
+        )
+    ]
 
 
 def check_stored_configurations(databases: Sequence[str] | None, **_kwargs: Any) -> list[CheckMessage]:
@@ -30,7 +45,7 @@ def check_stored_configurations(databases: Sequence[str] | None, **_kwargs: Any)
         alias = metering_settings.DATABASE_ALIAS
         if alias not in (databases or ()) or not _is_migrated(alias):
             return []
-        return [*_secret_warnings(alias), *_address_warnings(alias)]
+        return [*_sealing_warnings(alias), *_address_warnings(alias)]
     except ImproperlyConfigured:
         # E002 tells of a setting that cannot be used.
         return []
@@ -40,7 +55,7 @@ def _is_migrated(alias: str) -> bool:
     return SEALED_SINCE in MigrationRecorder(connections[alias]).applied_migrations()
 
 
-def _secret_warnings(alias: str) -> Iterator[CheckMessage]:
+def _sealing_warnings(alias: str) -> Iterator[CheckMessage]:
     found: dict[SecretState, list[str]] = {}
     for finding in inspect_secrets(LLMConfig, alias):
         found.setdefault(finding.state, []).append(finding.uuid)

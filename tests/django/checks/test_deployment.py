@@ -12,24 +12,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core import checks
 from django.core.checks import CheckMessage
 from django.db import connections
 from django.test import override_settings
 from pytest_django import Settings
 
-from agentcore_metering.adapters.django import deployment_checks
 from agentcore_metering.adapters.django import runtime as runtime_module
-from agentcore_metering.adapters.django.deployment_checks import (
-    check_exposure,
-    check_server,
+from agentcore_metering.adapters.django.checks import spool
+from agentcore_metering.adapters.django.checks.process import check_environment, check_server
+from agentcore_metering.adapters.django.checks.secrets import check_encryption_keys
+from agentcore_metering.adapters.django.checks.settings import (
+    check_policy_settings,
     check_settings,
-    check_spool,
+    check_telemetry_settings,
 )
+from agentcore_metering.adapters.django.checks.spool import check_spool
 from agentcore_metering.telemetry.bootstrap import TEMPORALITY_ENV
 from tests.delivery.builders import make_record
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 KEY = "q7i3sW0Xk2b3b1XqkQm3cXx0mVt0m3H5d5Qb2n2k9dE="
 
 
@@ -43,17 +44,37 @@ def _production(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     settings.AGENTCORE_METERING_ENCRYPTION_KEYS = [KEY]
     mounts = tmp_path / "mounts"
     mounts.write_text("/dev/vda / ext4 rw 0 0\n")
-    monkeypatch.setattr(deployment_checks, "MOUNTS", mounts)
+    monkeypatch.setattr(spool, "MOUNTS", mounts)
     # The suite's database is in memory as long as no test has asked for it.
     monkeypatch.setattr(connections["default"], "is_in_memory_db", lambda: False, raising=False)
     monkeypatch.delenv("LITELLM_LOG", raising=False)
-    monkeypatch.delenv(TEMPORALITY_ENV, raising=False)
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    for name in (TEMPORALITY_ENV, "OTEL_RESOURCE_ATTRIBUTES"):
+        monkeypatch.delenv(name, raising=False)
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": str(tmp_path / "cache"),
+        }
+    }
     if "litellm" in sys.modules:
         monkeypatch.setattr(sys.modules["litellm"], "set_verbose", False)
 
 
 def found() -> list[CheckMessage]:
-    return [*check_settings(), *check_spool(), *check_server(), *check_exposure()]
+    return [
+        message
+        for check in (
+            check_settings,
+            check_telemetry_settings,
+            check_policy_settings,
+            check_spool,
+            check_server,
+            check_environment,
+            check_encryption_keys,
+        )
+        for message in check()
+    ]
 
 
 def ids() -> list[str]:
@@ -64,12 +85,6 @@ def ids() -> list[str]:
 
 def test_sound_deployment_has_nothing_to_hear() -> None:
     assert found() == []
-
-
-def test_checks_are_registered() -> None:
-    registered = {getattr(check, "__name__", "") for check in checks.registry.registry.get_checks()}
-
-    assert registered >= {"check_settings", "check_spool", "check_server", "check_exposure"}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +102,14 @@ def test_checks_are_registered() -> None:
         ({"READ_WAIT_S": 5}, []),
         ({"READ_WAIT_S": 30, "WRITE_MODE": "inline"}, []),
         ({"SPOOL_MAX_BYTES": 2**60}, ["W005"]),
+        ({"PROMETHEUS_URL": "prometheus:9090"}, ["E002"]),
+        ({"ROLLUP_INTERVAL_S": -1, "CLEANUP_ENABLED": "no", "PRELOAD_LITELLM": 1}, ["E002", "E002", "E002"]),
+        ({"ENCRYPTION_KEYS": ["a text and no key"]}, ["E002"]),
+        ({"TRACE_URL_TEMPLATE": "grafana"}, ["E120"]),
+        ({"RETENTION_DAYS": 0}, ["W012"]),
+        ({"RETENTION_DAYS": 1}, []),
+        ({"CLEANUP_CRONTAB": "every night", "AGGREGATION_CRONTAB": "61 * * * *"}, ["W013", "W013"]),
+        ({"AGGREGATION_TIMEZONE": "Asia/Nowhere"}, ["W013"]),
     ],
     ids=str,
 )
@@ -119,11 +142,13 @@ def test_journal_over_sqlite_in_memory_is_an_error(monkeypatch: pytest.MonkeyPat
         ("ramfs {parent} ramfs rw 0 0", ["W003"]),
         ("/dev/vdb {parent} xfs rw 0 0", []),
         ("tmpfs {parent}/elsewhere tmpfs rw 0 0", []),
+        ("server:/export {parent} nfs4 rw 0 0", ["W011"]),
+        ("//server/share {parent} cifs rw 0 0", ["W011"]),
         ("tmpfs {parent} tmpfs rw 0 0\n/dev/vdb {parent}/spool ext4 rw 0 0", []),
         ("nonsense", []),
     ],
 )
-def test_spool_in_memory_is_told(tmp_path: Path, mounts: str, expected: list[str]) -> None:
+def test_file_system_that_loses_or_hangs_is_told(tmp_path: Path, mounts: str, expected: list[str]) -> None:
     (tmp_path / "mounts").write_text(f"/dev/vda / ext4 rw 0 0\n{mounts.format(parent=tmp_path)}\n")
 
     assert ids() == expected
@@ -253,7 +278,8 @@ def test_verbose_litellm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("delta", ["W010"]), ("LowMemory", ["W010"]), ("CUMULATIVE", []), ("cumulative", [])]
+    ("value", "expected"),
+    [("delta", ["W010"]), ("LowMemory", ["W010"]), ("CUMULATIVE", []), ("cumulative", []), ("", [])],
 )
 def test_temporality_other_than_cumulative_is_told(
     monkeypatch: pytest.MonkeyPatch, value: str, expected: list[str]
@@ -263,9 +289,63 @@ def test_temporality_other_than_cumulative_is_told(
     assert ids() == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("service.name=shop,service.instance.id=web-1", ["W015"]),
+        (" service.instance.id = web-1 ", ["W015"]),
+        ("service.name=service.instance.id", []),
+    ],
+)
+def test_instance_id_that_processes_share_is_told(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: list[str]
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", value)
+
+    assert ids() == expected
+
+
+@pytest.mark.parametrize(
+    ("is_imported", "value", "expected"),
+    [(True, None, ["W014"]), (True, "False", ["W014"]), (True, "true", []), (False, None, [])],
+)
+def test_price_map_of_the_network_is_told(
+    monkeypatch: pytest.MonkeyPatch, is_imported: bool, value: str | None, expected: list[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "litellm", raising=False)
+    if is_imported:
+        monkeypatch.setitem(sys.modules, "litellm", SimpleNamespace())
+    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP")
+    if value is not None:
+        monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", value)
+
+    assert ids() == expected
+
+
+@pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
+def test_cache_that_processes_do_not_share_is_noted_in_production(settings: Settings, backend: str) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+
+    assert ids() == ["I017"]
+    settings.DEBUG = True
+    assert ids() == []
+
+
+def test_project_without_time_zones_is_an_error(settings: Settings) -> None:
+    settings.USE_TZ = False
+
+    assert ids() == ["E006"]
+
+
+def test_database_that_figures_cannot_be_made_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(connections["default"]), "vendor", "mysql")
+
+    assert ids() == ["W016"]
+
+
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the documents are not beside the tests here")
 def test_every_id_stands_in_the_table_of_checks() -> None:
-    sources = (ROOT / "agentcore_metering" / "adapters" / "django").glob("*checks.py")
+    sources = (ROOT / "agentcore_metering" / "adapters" / "django" / "checks").glob("*.py")
     used = {found for path in sources for found in re.findall(r'id="agentcore_metering\.(\w\d+)"', path.read_text())}
     listed = re.findall(r"^\| `(\w\d{3})` \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
 

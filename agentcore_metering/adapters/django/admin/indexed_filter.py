@@ -9,13 +9,13 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-__all__ = ["PAGE", "UsageFilter"]
+__all__ = ["PAGE", "IndexedFilter"]
 
 PAGE = "p"
 NUL = "\x00"
 
 
-class UsageFilter(admin.SimpleListFilter):
+class IndexedFilter(admin.SimpleListFilter):
     """One filter. `queryset` is `indexed` and, where that is not all of it, `scanned`."""
 
     scatters: ClassVar[bool] = False

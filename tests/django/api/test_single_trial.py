@@ -17,12 +17,19 @@ from pytest_django import Settings
 from rest_framework.test import APIClient, APIRequestFactory
 
 from agentcore_metering.adapters.django.api.event_stream import event_stream
-from agentcore_metering.adapters.django.api.one_test import MARGIN_S, MAX_KEPT_S, RENEWED_EVERY_S, OneTest, TestRunning
+from agentcore_metering.adapters.django.api.single_trial import (
+    MARGIN_S,
+    MAX_KEPT_S,
+    RENEWED_EVERY_S,
+    SingleTrial,
+    TrialRunning,
+)
 from agentcore_metering.adapters.django.config.source import config_of
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.trackers.trial import Trial
 from agentcore_metering.core import dropped
 from example.stub_provider import StubProvider, directive
+from tests.django.api.asgi import post_scope
 from tests.django.api.test_trials import (
     HELLO,
     TEST,
@@ -82,8 +89,8 @@ def request_of(user: Any, address: str = "192.0.2.1") -> Any:
     return SimpleNamespace(user=user, META=request.META, headers=request.headers)
 
 
-def begun(user: Any) -> OneTest:
-    return OneTest.begin(request_of(user), 20.0)
+def begun(user: Any) -> SingleTrial:
+    return SingleTrial.begin(request_of(user), 20.0)
 
 
 def open_stream(api: APIClient, stub: StubProvider, url: str = TEST_CALL, **row: Any) -> Any:
@@ -211,20 +218,7 @@ def test_asgi_client_that_leaves_frees_the_way(admin: Any, stub: StubProvider, e
     client.force_login(admin)
     prompt = directive(text="one two three four", chunks=4, chunk_delay_s=0.2)
     body = json.dumps(call_body(make_stub_config(stub), prompt=prompt, stream=True)).encode()
-    token = "t" * 32
-    cookie = f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}".encode()
-    headers = [(b"content-type", b"application/json"), (b"cookie", cookie), (b"x-csrftoken", token.encode())]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "path": TEST_CALL,
-        "query_string": b"",
-        "headers": [*headers, (b"host", b"testserver"), (b"content-length", str(len(body)).encode())],
-        "server": ("testserver", 80),
-        "scheme": "http",
-    }
+    scope = post_scope(client, TEST_CALL, body)
 
     async def leave() -> None:
         application: Any = ApplicationCommunicator(ASGIHandler(), scope)  # type: ignore[no-untyped-call]  # it has no types
@@ -251,27 +245,27 @@ def _marks() -> list[str]:
 
 def test_mark_of_a_process_that_died_ends_by_itself(clock: FakeTime) -> None:
     user = make_user()
-    OneTest.begin(request_of(user), 20.0)
+    SingleTrial.begin(request_of(user), 20.0)
 
     clock.now_s += 20.0 + MARGIN_S - 1
-    with pytest.raises(TestRunning):
-        OneTest.begin(request_of(user), 20.0)
+    with pytest.raises(TrialRunning):
+        SingleTrial.begin(request_of(user), 20.0)
     clock.now_s += 2
-    OneTest.begin(request_of(user), 20.0)
+    SingleTrial.begin(request_of(user), 20.0)
 
 
 def test_mark_is_never_kept_for_longer_than_an_hour(clock: FakeTime) -> None:
     user = make_user()
-    OneTest.begin(request_of(user), 1e9)
+    SingleTrial.begin(request_of(user), 1e9)
 
     clock.now_s += MAX_KEPT_S + 1
 
-    OneTest.begin(request_of(user), 1.0)
+    SingleTrial.begin(request_of(user), 1.0)
 
 
 def test_mark_of_a_stream_is_renewed_as_it_goes_on(clock: FakeTime) -> None:
     user = make_user()
-    mark = OneTest.begin(request_of(user), 20.0)
+    mark = SingleTrial.begin(request_of(user), 20.0)
     # The mark's own clock, by which it asks the cache seldom.
     mark._monotonic_s = clock
     mark._renewed_s = clock()
@@ -280,8 +274,8 @@ def test_mark_of_a_stream_is_renewed_as_it_goes_on(clock: FakeTime) -> None:
         clock.now_s += RENEWED_EVERY_S
         mark.renew()
 
-    with pytest.raises(TestRunning):
-        OneTest.begin(request_of(user), 20.0)
+    with pytest.raises(TrialRunning):
+        SingleTrial.begin(request_of(user), 20.0)
 
 
 class FakeMark:
@@ -318,23 +312,23 @@ def test_each_event_renews_the_mark_and_the_last_one_ends_it(stub: StubProvider,
 
 def test_late_end_leaves_the_mark_of_the_next_test_alone(clock: FakeTime) -> None:
     user = make_user()
-    late = OneTest.begin(request_of(user), 1.0)
+    late = SingleTrial.begin(request_of(user), 1.0)
     clock.now_s += 100
-    OneTest.begin(request_of(user), 1.0)
+    SingleTrial.begin(request_of(user), 1.0)
 
     late.renew()
     late.end()
 
-    with pytest.raises(TestRunning):
-        OneTest.begin(request_of(user), 1.0)
+    with pytest.raises(TrialRunning):
+        SingleTrial.begin(request_of(user), 1.0)
 
 
 def test_callers_that_are_not_known_are_told_apart_by_their_address() -> None:
-    OneTest.begin(request_of(None), 1.0)
+    SingleTrial.begin(request_of(None), 1.0)
 
-    with pytest.raises(TestRunning):
-        OneTest.begin(request_of(None), 1.0)
-    OneTest.begin(request_of(None, "192.0.2.2"), 1.0)
+    with pytest.raises(TrialRunning):
+        SingleTrial.begin(request_of(None), 1.0)
+    SingleTrial.begin(request_of(None, "192.0.2.2"), 1.0)
 
 
 @pytest.mark.parametrize("backend", ["dummy.DummyCache", "nowhere"])

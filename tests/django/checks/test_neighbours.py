@@ -9,8 +9,9 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
+from agentcore_metering.adapters.django.checks.neighbours import check_neighbours
+from agentcore_metering.adapters.django.checks.settings import check_telemetry_settings
 from agentcore_metering.adapters.django.instrumentation import patching
-from agentcore_metering.adapters.django.telemetry_checks import check_neighbours, check_telemetry_settings
 from agentcore_metering.telemetry.neighbours import INSTRUMENTORS
 
 

@@ -1,9 +1,8 @@
-"""Owns what is told before it goes wrong: the system checks, and the refusal to migrate a half-migrated database."""
+"""Owns what is told of a half-migrated database: a check, and the refusal to migrate it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 from django.apps import AppConfig
@@ -13,12 +12,9 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-__all__ = ["check_distributions", "check_migration_history", "partial_history", "refuse_partial_history"]
+__all__ = ["REFERENCE_MIGRATIONS", "check_migration_history", "partial_history", "refuse_partial_history"]
 
 APP_LABEL = "agentcore_metering"
-
-OWN_DISTRIBUTION = "agentcore-metering-otel"
-REPLACED_DISTRIBUTION = "agentcore-metering"
 
 REFERENCE_MIGRATIONS = (
     "0001_initial",
@@ -74,31 +70,6 @@ def check_migration_history(databases: Sequence[str] | None, **_kwargs: Any) -> 
             message, hint = _explain(alias, missing)
             errors.append(Error(message, hint=hint, id="agentcore_metering.E001"))
     return errors
-
-
-def check_distributions(**_kwargs: Any) -> list[CheckMessage]:
-    """E005 where the distribution that this one replaces is installed too: each has overwritten files of the other."""
-    found = [name for name in (REPLACED_DISTRIBUTION, OWN_DISTRIBUTION) if _is_installed(name)]
-    if REPLACED_DISTRIBUTION not in found:
-        return []
-    return [
-        Error(
-            f"{' and '.join(found)} are installed in the same environment: both bring the package agentcore_metering, and "
-            "which files are whose depends on which came last."
-            if len(found) > 1
-            else f"{REPLACED_DISTRIBUTION} is installed in this environment and brings a package agentcore_metering of its own.",
-            hint=f"pip uninstall {' '.join(found)}, then pip install {OWN_DISTRIBUTION}.",
-            id="agentcore_metering.E005",
-        )
-    ]
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def refuse_partial_history(sender: AppConfig, using: str, **_kwargs: Any) -> None:
