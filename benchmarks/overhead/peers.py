@@ -46,7 +46,7 @@ def _langfuse(name: str, address: str) -> Way:
     os.environ |= {"LANGFUSE_HOST": address, "LANGFUSE_PUBLIC_KEY": "pk-nobody", "LANGFUSE_SECRET_KEY": "sk-nobody"}
     callback = LangfusePromptManagement()
     flush_with(callback.tracing.flush)
-    return bare(name, address, active=partial(_reporting_to, callback), emits="span", scope="langfuse-sdk")
+    return bare(name, address, active=partial(_reporting_to, callback), emits="span with cost", scope="langfuse-sdk")
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def _openinference(name: str, address: str) -> Way:
     from openinference.instrumentation.litellm import LiteLLMInstrumentor  # type: ignore[import-not-found]  # optional
 
     wrapped = _wrapped_by(LiteLLMInstrumentor().instrument)
-    return bare(name, address, **wrapped, emits="span", scope="openinference.instrumentation.litellm")
+    return bare(name, address, **wrapped, emits="span with cost", scope="openinference.instrumentation.litellm")
 
 
 def _openllmetry(name: str, address: str) -> Way:
