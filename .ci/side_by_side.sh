@@ -32,6 +32,7 @@ start() {
     set -euo pipefail
     export TMPDIR=$scratch/$step
     "$step"
+    rm -rf "$TMPDIR" || true # by the step itself: an environment is many files, and the other step's end is not to wait for it
   ) >"$scratch/output/$step" 2>&1 </dev/null &
   running[$!]=$step
   set +m
@@ -62,7 +63,6 @@ ended() {
     printf '\n== FAILED: %s (exit status %s)\n' "$step" "$status"
     exit 1
   fi
-  rm -rf "${scratch:?}/$step"
 }
 
 # Interrupted as by Ctrl-C, so that what they started is stopped by them; what is there after $patience_s is killed.
