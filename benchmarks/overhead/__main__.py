@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.bench_process import describe_machine
 from benchmarks.overhead import peers
@@ -22,6 +22,7 @@ from benchmarks.overhead.ways import Way, bare, metered
 STEADY_CALLS = 200
 MEMORY_STEPS = 10
 DRAIN_WAIT_S = 120
+EXPORTS = ("/traces", "/metrics", "/logs")
 
 
 def main() -> None:
@@ -43,8 +44,11 @@ def main() -> None:
             for made, size_bytes in memory_bytes(ways[2], options.memory, MEMORY_STEPS, _settle):
                 print(f"{made:>8,} calls: {size_bytes / 2**20:.1f} MiB resident")
         is_right &= _check_rows(ways, options)
-        received = {path: number for path, number in counts(address).items() if path.endswith(("/traces", "/metrics"))}
-        print("exports received:", *(f"{number} at {path}" for path, number in sorted(received.items())))
+        received = counts(address)
+        is_right &= _check_spans(ways, received, options)
+        print(
+            "exports received:", *(f"{n} at {path}" for path, n in sorted(received.items()) if path.endswith(EXPORTS))
+        )
     sys.exit(0 if is_right else 1)
 
 
@@ -102,6 +106,18 @@ def _check_rows(ways: Sequence[Way], options: argparse.Namespace) -> bool:
     stored: int = LLMUsage.objects.filter(success=True, prompt_tokens__gt=0).count()
     print(f"{stored:,} rows of {expected:,} metered calls")
     return stored == expected
+
+
+def _check_spans(ways: Sequence[Way], received: Mapping[str, int], options: argparse.Namespace) -> bool:
+    """A meter that loses its spans would be cheap, too."""
+    calls = len(options.shapes) * (options.rounds + 1) * options.calls
+    is_right = True
+    for way in ways:
+        if way.scope:
+            spans = received.get(f"spans {way.scope}", 0)
+            print(f"{way.name}: {spans:,} spans of {way.scope}, {calls:,} calls compared")
+            is_right &= spans >= calls
+    return is_right
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.postgres import running_cluster
 
-__all__ = ["KEY", "MODEL", "flush_telemetry", "running_host"]
+__all__ = ["KEY", "MODEL", "flush_telemetry", "flush_with", "running_host"]
 
 KEY = "benchmark-key-of-nobody"
 MODEL = "gpt-4o-mini"
@@ -54,12 +54,27 @@ def running_host(address: str, database: str, *, has_sdk: bool) -> Iterator[None
         from agentcore_metering.adapters.django import runtime
 
         runtime.reset()
+        _shut_down_sdk()
 
 
 def flush_telemetry() -> None:
     """Export everything that the SDK still holds, as its intervals would."""
     for flush in _flushes:
         flush()
+
+
+def _shut_down_sdk() -> None:
+    """While there is a sink, which the last export of a process would miss."""
+    from opentelemetry import metrics, trace
+
+    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+        if hasattr(provider, "shutdown"):
+            provider.shutdown()
+
+
+def flush_with(flush: Callable[[], Any]) -> None:
+    """Have `flush` called by `flush_telemetry`, too."""
+    _flushes.append(flush)
 
 
 def _configure_model(address: str) -> None:

@@ -1,12 +1,14 @@
 """Owns the other side of the wire, as cheap as it can be: fixed answers of an OpenAI-shaped provider, and a sink for OTLP. Loopback only.
 
 It runs in a process of its own (`python -m benchmarks.overhead.provider`), prints its port, and answers `GET /counts` with the number of
-requests by path and of connections. It does not read what it is sent beyond the length and whether a stream is wanted.
+requests by path, of connections, and of spans by the scope that made them (`spans SCOPE`). Of calls it reads no more than the length and
+whether a stream is wanted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import subprocess
@@ -32,6 +34,7 @@ COMMON = {"id": "chatcmpl-0123456789", "created": 1_760_000_000, "model": "gpt-4
 LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 STREAM = re.compile(rb'"stream":\s*true')
 HEAD_END = b"\r\n\r\n"
+GZIP = b"\x1f\x8b"
 
 
 def _answer() -> bytes:
@@ -66,6 +69,15 @@ STREAMED = _response(b"".join(_events()), b"text/event-stream")
 ACCEPTED = _response(b"{}", b"application/json")
 
 
+def _spans(body: bytes) -> Counter[str]:
+    """How many spans of each scope an OTLP export has."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    request = ExportTraceServiceRequest.FromString(gzip.decompress(body) if body.startswith(GZIP) else body)
+    of_scopes = [scope for resource in request.resource_spans for scope in resource.scope_spans]
+    return sum((Counter({f"spans {each.scope.name}": len(each.spans)}) for each in of_scopes), Counter())
+
+
 class _Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
@@ -85,16 +97,19 @@ class _Connection(asyncio.Protocol):
         while (head_end := self._received.find(HEAD_END)) >= 0:
             head = self._received[:head_end]
             length = LENGTH.search(head)
-            end = head_end + len(HEAD_END) + (int(length[1]) if length else 0)
+            begin = head_end + len(HEAD_END)
+            end = begin + (int(length[1]) if length else 0)
             if len(self._received) < end:
                 return
-            body, self._received = self._received[head_end:end], self._received[end:]
+            body, self._received = self._received[begin:end], self._received[end:]
             self._transport.write(self._answer_to(head.split(b" ", 2)[1].decode(), body))
 
     def _answer_to(self, path: str, body: bytes) -> bytes:
         if path == "/counts":
             return _response(json.dumps(self.seen).encode(), b"application/json")
         self.seen[path] += 1
+        if path.endswith("/traces"):
+            self.seen.update(_spans(body))
         if not path.endswith("/chat/completions"):
             return ACCEPTED
         return STREAMED if STREAM.search(body) else WHOLE
@@ -113,7 +128,7 @@ def running_provider() -> Iterator[str]:
 
 
 def counts(address: str) -> dict[str, int]:
-    """Requests by path, and `connections`, since the provider's start."""
+    """Requests by path, `connections`, and spans by scope (`spans SCOPE`), since the provider's start."""
     with urlopen(f"{address}/counts", timeout=10) as response:
         return dict(json.load(response))
 

@@ -27,6 +27,8 @@ class Way:
     active: Callable[[], AbstractContextManager[Any]] = nullcontext
     """In force while this way has its turn."""
     emits: str = "nothing"
+    scope: str = ""
+    """Whose spans are this way's, one at least for each of its calls; empty where it makes none."""
 
 
 def arguments(address: str) -> Mapping[str, Any]:
@@ -73,4 +75,5 @@ def metered(emits: str) -> Way:
         stream=stream,
         awaited=lambda: LLMTracker.acall_and_track(messages=MESSAGES, node_name="benchmark"),
         emits=emits,
+        scope="agentcore_metering" if "span" in emits else "",
     )

@@ -6,6 +6,7 @@ import argparse
 import logging
 import shutil
 import sys
+import tempfile
 import threading
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -31,9 +32,11 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="do not serve afterwards; exit 1 when any view differs")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="also save the screen as a picture")
     options = parser.parse_args()
+    # What is served keeps its place, where its database can be looked at; what ends by itself disturbs no other run.
+    data_dir = Path(tempfile.mkdtemp(prefix="metering-demo-")) if options.once else DATA_DIR
     console = Console(record=options.picture is not None, width=100 if options.picture else None)
     try:
-        status = _run(console, is_once=options.once)
+        status = _run(console, data_dir, is_once=options.once)
     except KeyboardInterrupt:
         console.print("\nStopped.")
         return 130
@@ -42,12 +45,12 @@ def main() -> int:
             picture.save(console, options.picture)
         return status
     finally:
-        shutil.rmtree(DATA_DIR, ignore_errors=True)
+        shutil.rmtree(data_dir, ignore_errors=True)
 
 
-def _run(console: Console, *, is_once: bool) -> int:
+def _run(console: Console, data_dir: Path, *, is_once: bool) -> int:
     console.print("Setting up: database, stub provider, host ...")
-    stage.prepare(DATA_DIR)
+    stage.prepare(data_dir)
     # What LiteLLM and the host say of the errors that are made on purpose is not what this shows.
     logging.disable(logging.ERROR)
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -52,10 +53,11 @@ def test_traffic_of_another_run_fails_at_first_again() -> None:
 
 
 @pytest.mark.timeout(170)
-def test_the_demonstration_ends_with_all_views_equal() -> None:
+def test_the_demonstration_ends_with_all_views_equal(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "example.demo", "--once"],
         cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=160,
@@ -65,4 +67,4 @@ def test_the_demonstration_ends_with_all_views_equal() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "DIFFERENT" not in done.stdout
     assert "0 different." in done.stdout
-    assert not (ROOT / ".demo").exists()
+    assert not list(tmp_path.iterdir())

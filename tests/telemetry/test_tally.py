@@ -60,16 +60,25 @@ def measure(histogram: Histogram, value: float) -> None:
     tally.leave(NOWHERE, lambda: [Value(histogram, value, LABELS)])
 
 
-@pytest.fixture(autouse=True)
-def _none_pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Only the test decides when something is handed over: no alarm that an earlier one has left."""
+def _forget_alarms() -> None:
+    """What earlier tests left to another thread is done by now or never."""
     for alarm in list(alarms._keeper.alarms):
         if alarm.work is tally.hand_over:
             alarm.cancel()
+    is_idle = threading.Event()
+    alarms.set_alarm(0, is_idle.set)
+    assert is_idle.wait(60)
+
+
+@pytest.fixture(autouse=True)
+def _none_pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Only the test decides when something is handed over; what earlier tests met does not silence its errors."""
+    _forget_alarms()
     tally.hand_over()
     monkeypatch.setattr(tally, "set_alarm", lambda _delay_s, _work: None)
     yield
     tally.hand_over()
+    containment.reset()
 
 
 def test_counts_of_one_series_are_added_once() -> None:

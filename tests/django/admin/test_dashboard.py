@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -31,7 +32,9 @@ def page(client: Client, **params: str) -> Any:
 
 
 def lines_of(client: Client, table: str, **params: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(page(client, **{**WEEK, **params}, csv=table).content.decode())))
+    content = page(client, **{**WEEK, **params}, csv=table).content
+    assert content.startswith(codecs.BOM_UTF8)
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
 
 
 @pytest.fixture

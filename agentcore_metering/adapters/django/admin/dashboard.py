@@ -39,7 +39,7 @@ from agentcore_metering.adapters.django.admin.dashboard_range import (
     default_zone_name,
     parse_choice,
 )
-from agentcore_metering.adapters.django.exports.formats import defused
+from agentcore_metering.adapters.django.exports.formats import BOM, defused
 from agentcore_metering.adapters.django.translated import translated
 from agentcore_metering.core.errors import InvalidField
 
@@ -162,7 +162,8 @@ def _file(key: str, choice: Choice) -> HttpResponse:
     currencies = sorted({cost["currency"] for line in table.lines for cost in line.figures["costs"]})
     name = f"usage-{table.key}-{choice.first_day}-{choice.last_day}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    response = HttpResponse(content_type="text/csv; charset=utf-8", headers=headers)
+    # Excel takes a file without the mark for one of its system's own encoding.
+    response = HttpResponse(BOM, content_type="text/csv; charset=utf-8", headers=headers)
     writer = csv.writer(response)
     writer.writerow([table.key, *_FILE_COLUMNS, *(f"cost_{defused(currency)}" for currency in currencies)])
     for line in table.lines:
