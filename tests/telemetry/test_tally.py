@@ -78,7 +78,6 @@ def _none_pending(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(tally, "set_alarm", lambda _delay_s, _work: None)
     yield
     tally.hand_over()
-    containment.reset()
 
 
 def test_counts_of_one_series_are_added_once() -> None:
