@@ -69,15 +69,18 @@ def read_reply(response: Any) -> Reply:
 
 def read_facts(response: Any) -> ResponseFacts:
     """What the answer says of itself; every field None, and no usage, where it says nothing."""
-    usage = find_usage(response)
+    told = find_usage(response)
+    usage = extract_usage(told)
+    if usage.raw is not None:
+        told = usage.raw  # the same as plain values, of which each is read in a fraction of the time
     return ResponseFacts(
-        usage=extract_usage(usage),
-        provider_cost=reported_cost(usage),
+        usage=usage,
+        provider_cost=reported_cost(told),
         response_id=_text(read(response, "id")),
         response_model=_text(read(response, "model")),
         finish_reason=_text(read(first(read(response, "choices")), "finish_reason")),
         service_tier=served_tier(response),
-        units=usage_units(usage),
+        units=usage_units(told),
     )
 
 

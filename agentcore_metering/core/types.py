@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+PlainJSON = Annotated[Mapping[str, Any], "JSON values at any depth, so that nobody needs to look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ class Usage:
     source: UsageSource = UsageSource.NONE
     anomalies: tuple[str, ...] = ()
     """What was impossible in the provider's figures and had to be clamped, for example `cache_read>input`."""
-    raw: Mapping[str, Any] | None = None
+    raw: PlainJSON | None = None
     """The provider's own usage object, JSON values only; None when there was none."""
     cache_write_1h_tokens: int = 0
     """Part of `cache_write_tokens`: kept for an hour."""

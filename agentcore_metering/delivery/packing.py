@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from agentcore_metering.core.payload import to_json
@@ -68,7 +68,7 @@ def unpack(cls: type[T], packed: Mapping[str, Any]) -> T:
 
 
 def _compile(cls: Any, leave_out: frozenset[str] = _NOTHING) -> tuple[_Field, ...]:
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     return tuple(
         _Field(item.name, _pair(hints[item.name]), _default_of(item))
         for item in dataclasses.fields(cls)
@@ -95,6 +95,8 @@ _readers: Callable[[Any], dict[str, Callable[[Any], Any] | None]] = cache(_compi
 
 def _pair(annotation: Any) -> _Pair:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:  # `PlainJSON`
+        return _PLAIN
     if origin in (Union, types.UnionType):
         members = [member for member in arguments if member is not type(None)]
         return _pair(members[0]) if len(members) == 1 else _SCALAR

@@ -9,7 +9,12 @@ from typing import Any
 from agentcore_metering.adapters.django.config.chain import ConfigChain
 from agentcore_metering.adapters.django.runtime import Metering
 from agentcore_metering.adapters.django.trackers.routes import build_requests, fallback_plan
-from agentcore_metering.adapters.django.trackers.state import append_llm_call, litellm_metadata, parse_state
+from agentcore_metering.adapters.django.trackers.state import (
+    append_llm_call,
+    litellm_metadata,
+    parse_state,
+    traceparent_of,
+)
 from agentcore_metering.core.arguments import CallArguments, OperationArguments
 from agentcore_metering.core.errors import ConfigNotFound
 from agentcore_metering.core.lifecycle import Call
@@ -88,7 +93,7 @@ class Caller:
     @property
     def litellm_arguments(self) -> dict[str, Any]:
         """What LiteLLM's own callbacks are to see of the caller."""
-        return {"litellm_metadata": litellm_metadata(self.state), "traceparent": self.context.traceparent}
+        return {"litellm_metadata": litellm_metadata(self.state), "traceparent": traceparent_of(self.state)}
 
     def _resolved(self, metering: Metering, model_type: str) -> ModelConfig:
         user_id = (self.state or {}).get("user_id")

@@ -100,7 +100,8 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        call = options.begin(metering, options.caller.find_chain(metering))
+        caller = options.caller
+        call = options.begin(metering, caller, caller.find_chain(metering))
         if stream:
             return CompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:
@@ -141,7 +142,8 @@ class LLMTracker:
             stream, json_repair, json_attempts, tools, tool_choice, return_message, strict_user_scope, friendly_errors,
         )  # fmt: skip
         metering = get_metering()
-        call = options.begin(metering, await off_loop(options.caller.find_chain, metering))
+        caller = options.caller
+        call = options.begin(metering, caller, await off_loop(caller.find_chain, metering))
         if stream:
             return AsyncCompletionStream(call, stream_usage, translation(is_wanted=friendly_errors))
         try:

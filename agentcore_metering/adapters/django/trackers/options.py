@@ -61,15 +61,14 @@ class CallOptions:
         """What makes an answer usable."""
         return json_object(self.json_attempts) if self.repairs_json else PLAIN_TEXT
 
-    def begin(self, metering: Metering, chain: ConfigChain) -> Call:
-        """The call by these configurations; it has begun.
+    def begin(self, metering: Metering, caller: Caller, chain: ConfigChain) -> Call:
+        """The call of `caller` by these configurations; it has begun.
 
         Raises:
             ConfigError: the configuration cannot be used; nothing has begun.
         """
         if self.stream and (self.return_message or self.json_repair):
             logger.warning("return_message and json_repair have no effect on a stream")
-        caller = self.caller
         arguments = CallArguments(
             messages=self.messages,
             max_tokens=self.max_tokens,

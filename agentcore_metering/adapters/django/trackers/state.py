@@ -13,7 +13,7 @@ from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 from agentcore_metering.core.responses import Reply
 from agentcore_metering.core.types import EMPTY, AttemptRecord, CallContext, Status
 
-__all__ = ["append_llm_call", "litellm_metadata", "message_dict", "parse_state", "usage_dict"]
+__all__ = ["append_llm_call", "litellm_metadata", "message_dict", "parse_state", "traceparent_of", "usage_dict"]
 
 UNKNOWN_NODE = "unknown"
 
@@ -32,7 +32,7 @@ def parse_state(state: Mapping[str, Any] | None, node_name: str | None) -> CallC
         source_path=_text(state.get("source_path")),
         source_task_id=next((text for key in _TASK_ID_KEYS if (text := _text(state.get(key)))), None),
         metadata=dict(metadata) if isinstance(metadata, Mapping) else EMPTY,
-        traceparent=_traceparent(state.get("otel_traceparent")),
+        traceparent=traceparent_of(state),
         conversation_id=_text(state.get("conversation_id")) or _text(_read(metadata, "conversation_id")),
     )
 
@@ -41,6 +41,12 @@ def litellm_metadata(state: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """What the caller wants LiteLLM's own callbacks to see; empty when nothing."""
     found = (state or EMPTY).get("litellm_metadata")
     return found if isinstance(found, Mapping) else EMPTY
+
+
+def traceparent_of(state: Mapping[str, Any] | None) -> str | None:
+    """The W3C `traceparent` that the caller names; None where there is none, or none that is valid."""
+    value = state.get("otel_traceparent") if state else None
+    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else None
 
 
 def append_llm_call(state: MutableMapping[str, Any] | None, record: AttemptRecord) -> None:
@@ -96,7 +102,3 @@ def _read(mapping: Any, name: str) -> Any:
 def _node(value: Any) -> str | None:
     text = _text(value)
     return None if text == UNKNOWN_NODE else text
-
-
-def _traceparent(value: Any) -> str | None:
-    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else None

@@ -95,7 +95,7 @@ class Trial:
             messages, max_tokens=self.max_tokens, node_name=self.node_name, state=state, stream=is_streaming
         )
         metering = get_metering()
-        return options.begin(metering, ConfigChain.only(metering.admit(self.config)))
+        return options.begin(metering, options.caller, ConfigChain.only(metering.admit(self.config)))
 
 
 @dataclass(frozen=True, slots=True)
