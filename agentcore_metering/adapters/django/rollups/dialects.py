@@ -59,6 +59,9 @@ _SQLITE = Dialect(
     bucket={
         Grain.HOUR: "(substr({}, 1, 13) || ':00:00')",
         Grain.DAY: "(substr({}, 1, 10) || ' 00:00:00')",
+        Grain.FIVE_DAYS: (
+            "(substr({0}, 1, 8) || printf('%%02d', min((CAST(substr({0}, 9, 2) AS INTEGER) - 1) / 5, 5) * 5 + 1) || ' 00:00:00')"
+        ),
         Grain.MONTH: "(substr({}, 1, 7) || '-01 00:00:00')",
     },
     elapsed_us=f"({_SQLITE_US.replace('{0}', '{until}')} - {_SQLITE_US.replace('{0}', '{since}')})",
@@ -73,6 +76,11 @@ _POSTGRESQL = Dialect(
     bucket={
         Grain.HOUR: "date_trunc('hour', {}, 'UTC')",
         Grain.DAY: "date_trunc('day', {}, 'UTC')",
+        # In hours, because a day of the session's zone may have 23 of them.
+        Grain.FIVE_DAYS: (
+            "(date_trunc('month', {0}, 'UTC') + LEAST((CAST(EXTRACT(DAY FROM {0} AT TIME ZONE 'UTC') AS integer) - 1) / 5, 5) "
+            "* interval '120 hours')"
+        ),
         Grain.MONTH: "date_trunc('month', {}, 'UTC')",
     },
     elapsed_us="CAST(EXTRACT(EPOCH FROM ({until} - {since})) * 1000000 AS bigint)",

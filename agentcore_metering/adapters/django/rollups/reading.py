@@ -27,6 +27,7 @@ from agentcore_metering.adapters.django.rollups.cubes import (
     cube_for,
 )
 from agentcore_metering.adapters.django.rollups.dialects import dialect_of
+from agentcore_metering.adapters.django.rollups.fives import HAS_FIVES_SQL
 from agentcore_metering.adapters.django.rollups.plan import Piece, Plan, make_plan
 from agentcore_metering.adapters.django.rollups.statements import rows_of, to_time
 from agentcore_metering.adapters.django.rollups.triggers import installed_sql
@@ -77,7 +78,7 @@ def planned(
     vendor = connections[using].vendor
     found = rows_of(
         using,
-        f"SELECT covered_from, covered_until, hour FROM {_COVERAGE} "
+        f"SELECT covered_from, covered_until, {HAS_FIVES_SQL}, hour FROM {_COVERAGE} "
         f"LEFT JOIN (SELECT DISTINCT hour FROM {_MARK} WHERE hour >= %s AND hour < %s AND {_LIVE}) AS marked ON 1 = 1 "
         f"WHERE covered_from IS NOT NULL AND covered_until IS NOT NULL AND {installed_sql(vendor)}",
         # Also hours before the start: a day is not used whose morning is marked, but that is not asked for either.
@@ -86,7 +87,8 @@ def planned(
     if not found:
         return make_plan(stretches, (), None, ())
     coverage = Coverage(to_time(found[0][0]), to_time(found[0][1]))
-    return make_plan(stretches, cube.grains, coverage, {to_time(hour) for *_, hour in found if hour is not None})
+    grains = [grain for grain in cube.grains if grain is not Grain.FIVE_DAYS or found[0][2]]
+    return make_plan(stretches, grains, coverage, {to_time(hour) for *_, hour in found if hour is not None})
 
 
 class CubeStatement:
@@ -202,9 +204,10 @@ class CubeStatement:
         merged = _merged(sorted(pieces))
         where, parameters = _ranges("hour", merged)
         installed = installed_sql(connections[self._using].vendor)
+        fives = f" AND {HAS_FIVES_SQL}" if self._plan.cells[Grain.FIVE_DAYS] else ""
         sql = (
             f"(EXISTS (SELECT 1 FROM {_MARK} WHERE {where} AND {_LIVE}) OR NOT EXISTS (SELECT 1 FROM {_COVERAGE} "
-            f"WHERE covered_from <= %s AND covered_until >= %s) OR NOT {installed})"
+            f"WHERE covered_from <= %s AND covered_until >= %s{fives}) OR NOT {installed})"
         )
         return sql, [*parameters, merged[0].start, merged[-1].end]
 
