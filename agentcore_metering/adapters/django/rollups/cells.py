@@ -19,6 +19,7 @@ _COPIED = (
     "created_at",
     "attempt",
     "is_streaming",
+    "cost",
     "prompt_tokens",
     "completion_tokens",
     "total_tokens",

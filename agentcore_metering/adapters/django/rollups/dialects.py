@@ -32,6 +32,8 @@ class Dialect:
     """The number of the histogram's column for microseconds; NULL for NULL."""
     fence: str
     """At the end of a subquery whose expressions shall be evaluated once."""
+    sums: Mapping[str, str]
+    """Sums over rows that are made more cheaply of something else than the measure: from one sum of all amounts, say."""
     has_binary_search: bool
     """Whether `width_bucket` finds the place of a time among many."""
 
@@ -70,6 +72,7 @@ _SQLITE = Dialect(
     pico=f"(({_SQLITE_UNITS}) - (({_SQLITE_UNITS}) / 1000000) * 1000000)",
     bin=_case_bin,
     fence="LIMIT -1 OFFSET 0",
+    sums={},
     has_binary_search=False,
 )
 _POSTGRESQL = Dialect(
@@ -89,6 +92,11 @@ _POSTGRESQL = Dialect(
     pico="CAST(mod({0} * 1000000000000, 1000000) AS bigint)",
     bin=_searched_bin,
     fence="OFFSET 0",
+    # Not the same two numbers, but together the same amount.
+    sums={
+        "cost_micro": "trunc(COALESCE(SUM(cost), 0) * 1000000)",
+        "cost_pico": "mod(COALESCE(SUM(cost), 0) * 1000000000000, 1000000)",
+    },
     has_binary_search=True,
 )
 
