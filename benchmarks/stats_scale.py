@@ -248,7 +248,11 @@ def _measure_refresh(alias: str, rows: int) -> list[Figure]:
     later = hour + timedelta(hours=1, minutes=30)
     what = f"beside {rows:,} rows"
     closing_s = _timed(f"close an hour of {BUSY_HOUR_ROWS:,} rows {what}", lambda: refresh(alias, now=later))
-    late = hour - timedelta(days=200, microseconds=567)  # when no other row is
+    late = hour - timedelta(days=200, seconds=1)
+    while (
+        LLMUsage.objects.using(alias).filter(created_at=late).exists()
+    ):  # what is taken away again has to be this row alone
+        late -= timedelta(seconds=1)
     insert(alias, late, interval, 0, 1)
     late_s = _timed(f"a late row in a closed month {what}", lambda: refresh(alias, now=later))
     LLMUsage.objects.using(alias).filter(created_at__gte=hour).delete()
