@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.postgres import Cluster, running_cluster
 
-__all__ = ["describe_machine", "django_on_postgres", "django_on_sqlite", "quantile", "verdict"]
+__all__ = ["describe_machine", "django_on_databases", "django_on_postgres", "django_on_sqlite", "quantile", "verdict"]
 
 
 @contextmanager
@@ -23,6 +23,21 @@ def django_on_postgres() -> Iterator[tuple[Cluster, Path]]:
         _django_on(cluster.url, directory),
     ):
         yield cluster, Path(directory)
+
+
+@contextmanager
+def django_on_databases(kept_in: Path | None, names: Sequence[str]) -> Iterator[None]:
+    """Django on databases of one PostgreSQL: the first is `default`, a second one `compared`. They stay where `kept_in` says."""
+    with (
+        running_cluster(kept_in=kept_in) as cluster,
+        tempfile.TemporaryDirectory(prefix="metering-bench-") as directory,
+    ):
+        for name in names:
+            cluster.make_database(name)
+        if len(names) > 1:
+            os.environ["COMPARED_DATABASE_URL"] = cluster.url_of(names[1])
+        with _django_on(cluster.url_of(names[0]), directory):
+            yield
 
 
 @contextmanager
@@ -47,7 +62,8 @@ def _django_on(url: str, directory: str) -> Iterator[None]:
     from django.db import connections
 
     django.setup()
-    call_command("migrate", verbosity=0)
+    for alias in connections:
+        call_command("migrate", verbosity=0, database=alias)
     try:
         yield
     finally:

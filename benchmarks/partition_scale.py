@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from benchmarks.bench_process import describe_machine, django_on_postgres, quantile, verdict
-from benchmarks.stats_scale import _fill, _questions, _refresh
+from benchmarks.stats_questions import questions
+from benchmarks.stats_rows import fill, sum_up
 
 WRITERS = 2
 BATCH = 50
@@ -32,8 +33,8 @@ def main() -> int:
     print(f"partitions over {options.rows:,} rows; {describe_machine()}", flush=True)
     with django_on_postgres():
         until = datetime.now(UTC).replace(microsecond=0)
-        _fill(options.rows, until)
-        _refresh()
+        fill("default", options.rows, until)
+        sum_up("default")
         figures = [*_divided_beside_writers(until), *_months_of_a_year(until)]
     return verdict(figures, options.slack)
 
@@ -83,15 +84,15 @@ def _months_of_a_year(until: datetime) -> list[tuple[str, float, float]]:
     from agentcore_metering.adapters.django.retention import apply_retention
     from agentcore_metering.adapters.django.stats.cube import CubeQuery, cube_rows
 
-    questions = _questions(until)
-    plain_ms = {name: _p50_ms(ask) for name, ask in questions.items()}
+    asked = questions(until)
+    plain_ms = {name: _p50_ms(ask) for name, ask in asked.items()}
     before = _answers(until)
     divide("default", now=until - YEAR - timedelta(days=40), months=14, moves_any=True)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     tables = {one.name: one for one in partitions("default")}
     print(f"{len(tables)} tables; {'question':<40} plain, p50 ms   divided, p50 ms")
-    for name, ask in questions.items():
+    for name, ask in asked.items():
         print(f"  {name:<48} {plain_ms[name]:10.1f} {_p50_ms(ask):10.1f}", flush=True)
     _require_same(before, _answers(until), "a division by months")
     everything = CubeQuery(("model",), has_histograms=True)
@@ -108,7 +109,7 @@ def _months_of_a_year(until: datetime) -> list[tuple[str, float, float]]:
 
 def _answers(until: datetime) -> list[str]:
     """Every answer, in an order of its own."""
-    answers = (ask() for ask in _questions(until).values())
+    answers = (ask() for ask in questions(until).values())
     return [repr(sorted(map(repr, answer)) if isinstance(answer, list) else answer) for answer in answers]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 __all__ = ["Cluster", "running_cluster"]
 
@@ -31,7 +32,7 @@ class Cluster:
     """A server on 127.0.0.1 whose data lies in `directory`."""
 
     def __init__(self, directory: Path, *, fsync: bool = True) -> None:
-        """Side effect: makes the data directory, which takes a second or two."""
+        """Side effect: makes the data directory, which takes a second or two, where it has none yet."""
         self._directory = directory
         self._fsync = fsync
         self._programs = _programs()
@@ -39,6 +40,8 @@ class Cluster:
         self.port = _free_port()
         self._server: subprocess.Popen[bytes] | None = None
         directory.mkdir(exist_ok=True)
+        if (self._data / "PG_VERSION").exists():
+            return
         if self._account:
             shutil.chown(directory, self._account, pwd.getpwnam(self._account).pw_gid)
         self._run("initdb", "-D", str(self._data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
@@ -46,7 +49,17 @@ class Cluster:
     @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        """The same of another database."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def make_database(self, name: str) -> None:
+        """Have a database of this name, an empty one if it is not there."""
+        with self.connect() as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection for the one who measures; each statement is its own transaction."""
@@ -122,9 +135,11 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(*, fsync: bool = True) -> Iterator[Cluster]:
-    """A started server; it is ended and removed when the block is left."""
-    directory = Path(tempfile.mkdtemp(prefix="metering-pg-"))
+def running_cluster(*, fsync: bool = True, kept_in: Path | None = None) -> Iterator[Cluster]:
+    """A started server; it is ended when the block is left, and removed unless its data is to be `kept_in` a directory."""
+    if kept_in is not None:
+        kept_in.mkdir(parents=True, exist_ok=True)
+    directory = kept_in or Path(tempfile.mkdtemp(prefix="metering-pg-"))
     directory.chmod(0o711)
     try:
         cluster = Cluster(directory / "pg", fsync=fsync)
@@ -134,7 +149,8 @@ def running_cluster(*, fsync: bool = True) -> Iterator[Cluster]:
         finally:
             cluster.stop()
     finally:
-        shutil.rmtree(directory)
+        if kept_in is None:
+            shutil.rmtree(directory)
 
 
 def _programs() -> Path:

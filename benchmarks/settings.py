@@ -9,6 +9,7 @@ from tests.settings import database_from_url
 SECRET_KEY = "a key for measurements only, long enough that no deployment check objects to it"
 USE_TZ = True
 TIME_ZONE = "UTC"
+ROOT_URLCONF = "tests.urls_api_only"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": database_from_url(os.environ["DATABASE_URL"])}
 DATABASES["default"]["OPTIONS"] = (
@@ -16,6 +17,11 @@ DATABASES["default"]["OPTIONS"] = (
     if DATABASES["default"]["ENGINE"].endswith("sqlite3")
     else {"connect_timeout": 5}
 )
+if "COMPARED_DATABASE_URL" in os.environ:
+    DATABASES["compared"] = {
+        **database_from_url(os.environ["COMPARED_DATABASE_URL"]),
+        "OPTIONS": {"connect_timeout": 5},
+    }
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

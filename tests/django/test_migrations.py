@@ -371,5 +371,5 @@ def test_sums_of_each_user_are_filled_from_those_that_are_there(migrate: Migrate
     migrate("0150_config_change_cascade")
     migrate("0160_user_totals")
 
-    assert len(before) == 4  # two users, a day and a month
+    assert len(before) == 6  # two users; a day, five days and a month
     assert sorted(UserTotalRollup.objects.values_list(*columns), key=repr) == before

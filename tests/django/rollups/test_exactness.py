@@ -22,6 +22,7 @@ from agentcore_metering.adapters.django.stats import parse_stats_query, token_st
 from agentcore_metering.adapters.django.stats.buckets import Calendar, Granularity, Period, period_buckets
 from agentcore_metering.adapters.django.stats.cube import CubeQuery
 from tests.django.factories import make_user
+from tests.django.rollups.older_release import refresh_as_older_release
 from tests.django.rollups.oracle import answer, expected
 
 pytestmark = pytest.mark.django_db
@@ -119,7 +120,7 @@ steps = st.lists(
         st.tuples(st.just("add"), st.lists(usage_rows(), min_size=1, max_size=4)),
         st.tuples(st.just("change"), usage_rows()),
         st.tuples(st.just("delete"), st.integers(0, 9)),
-        st.tuples(st.just("refresh"), st.sampled_from([0, 3, 300])),
+        st.tuples(st.sampled_from(["refresh", "refresh of an older release"]), st.sampled_from([0, 3, 300])),
     ),
     max_size=8,
 )
@@ -138,8 +139,10 @@ def take(step: tuple[str, Any]) -> None:
         LLMUsage.objects.filter(
             pk__in=list(LLMUsage.objects.order_by("pk").values_list("pk", flat=True)[:what])
         ).delete()
-    else:
+    elif kind == "refresh":
         refresh("default", now=NOW - timedelta(hours=what))
+    else:
+        refresh_as_older_release("default", now=NOW - timedelta(hours=what))
 
 
 def values_of(row: LLMUsage) -> dict[str, Any]:

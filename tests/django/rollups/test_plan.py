@@ -24,7 +24,7 @@ hours = st.integers(0, 129 * 24).map(lambda count: BEGIN + timedelta(hours=count
 @given(
     cuts=st.lists(moments, min_size=2, max_size=6).map(sorted),
     marked=st.sets(hours, max_size=6),
-    grains=st.sampled_from([tuple(Grain), (Grain.DAY, Grain.MONTH), ()]),
+    grains=st.sampled_from([tuple(Grain), (Grain.DAY, Grain.MONTH), (Grain.DAY, Grain.FIVE_DAYS, Grain.MONTH), ()]),
     is_open=st.booleans(),
 )
 def test_pieces_are_the_stretches_and_use_only_what_holds(
@@ -63,6 +63,7 @@ def test_plan_takes_the_coarsest_buckets_that_hold() -> None:
     lengths = {grain: [(piece.start, piece.end) for piece in pieces] for grain, pieces in plan.cells.items()}
     assert lengths[Grain.MONTH] == [(datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))]
     assert (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)) in lengths[Grain.DAY]
+    assert lengths[Grain.FIVE_DAYS] == [(datetime(2026, 3, 6, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))]
     assert [(piece.start, piece.end) for piece in plan.rows] == [
         (stretch[0], datetime(2026, 1, 30, 23, tzinfo=UTC)),
         (marked, following(Grain.HOUR, marked)),

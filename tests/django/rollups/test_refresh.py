@@ -32,7 +32,7 @@ def cells() -> list[tuple[Grain, datetime, int]]:
     return [(Grain(grain), bucket, calls) for grain, bucket, calls in rows]
 
 
-def test_refresh_sums_up_hour_day_and_month() -> None:
+def test_refresh_sums_up_hour_day_five_days_and_month() -> None:
     make_usage(created_at=NOON, cost="1.000000000001")
     make_usage(created_at=NOON + timedelta(minutes=59))
 
@@ -45,6 +45,8 @@ def test_refresh_sums_up_hour_day_and_month() -> None:
         (Grain.DAY, NOON.replace(hour=0), 1),
         (Grain.MONTH, datetime(2026, 2, 1, tzinfo=UTC), 1),
         (Grain.MONTH, datetime(2026, 2, 1, tzinfo=UTC), 1),
+        (Grain.FIVE_DAYS, NOON.replace(hour=0), 1),
+        (Grain.FIVE_DAYS, NOON.replace(hour=0), 1),
     ]  # a priced cell and an unpriced one
     priced = UsageRollup.objects.get(grain=Grain.MONTH, is_priced=True)
     assert Decimal(priced.cost_micro * 10**6 + priced.cost_pico).scaleb(-12) == Decimal("1.000000000001")
@@ -68,7 +70,7 @@ def test_late_row_replaces_what_was_summed_up() -> None:
 
     assert refresh("default", now=NOW).refreshed_hours == 1
 
-    assert [calls for _, _, calls in cells()] == [2, 2, 2]
+    assert [calls for _, _, calls in cells()] == [2] * 4
 
 
 def test_open_hour_is_left_alone_and_leaves_no_marks() -> None:
@@ -149,7 +151,7 @@ def test_preview_changes_nothing() -> None:
     summary = preview("default", now=NOW + timedelta(hours=2))
 
     assert (summary.covered_hours, summary.remaining_hours) == (2, 1)
-    assert [calls for _, _, calls in cells()] == [1, 1, 1]
+    assert [calls for _, _, calls in cells()] == [1] * 4
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
@@ -168,7 +170,7 @@ def test_rebuild_mends_what_no_trigger_saw(is_whole: bool) -> None:
         ("agentcore_metering_rollup_user", Grain.MONTH),
     }
     assert verify("default").differences == []
-    assert [calls for _, _, calls in cells()] == [1, 1, 1]
+    assert [calls for _, _, calls in cells()] == [1] * 4
 
 
 def test_verify_leaves_out_what_is_marked() -> None:

@@ -34,10 +34,12 @@ HISTOGRAM_SIZE = len(HISTOGRAM_BOUNDS_US) + 1
 
 
 class Grain(models.IntegerChoices):
-    """The length of a bucket, in UTC."""
+    """The length of a bucket, in UTC; from fine to coarse, each within one of the next."""
 
     HOUR = 1, "Hour"
     DAY = 2, "Day"
+    # From the 1st, 6th, 11th, 16th, 21st and 26th; the last one takes what its month has left.
+    FIVE_DAYS = 4, "Five days"
     MONTH = 3, "Month"
 
 
@@ -214,6 +216,11 @@ class RollupCoverage(models.Model):
     covered_from = models.DateTimeField("covered from", null=True)
     covered_until = models.DateTimeField("covered until", null=True, help_text="The first hour after it.")
     refreshed_at = models.DateTimeField("refreshed", null=True)
+    fives_at = models.DateTimeField(
+        "fives refreshed",
+        null=True,
+        help_text="As `refreshed_at` where the sums of five days follow the others; an older release moves that one alone.",
+    )
     kept_until = models.DateTimeField(
         "kept until",
         null=True,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from agentcore_metering.adapters.django.models import LLMUsage
 from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.rollups.cubes import DIMENSIONS, OUTCOMES, Cube
 from agentcore_metering.adapters.django.rollups.dialects import Dialect
+from agentcore_metering.adapters.django.rollups.statements import execute
 
-__all__ = ["USAGE_TABLE", "cells_of_cells", "cells_of_cube", "cells_of_rows", "facts"]
+__all__ = ["USAGE_TABLE", "cells_of_cells", "cells_of_cube", "cells_of_rows", "facts", "insert_cells"]
 
 USAGE_TABLE = LLMUsage._meta.db_table
 
@@ -15,6 +19,7 @@ _COPIED = (
     "created_at",
     "attempt",
     "is_streaming",
+    "cost",
     "prompt_tokens",
     "completion_tokens",
     "total_tokens",
@@ -44,7 +49,7 @@ def facts(dialect: Dialect, where: str, extra: str = "", source: str = USAGE_TAB
 
 
 def cells_of_rows(dialect: Dialect, cube: Cube, grain: Grain, where: str) -> str:
-    """SELECT of the cells of `cube` from the rows that `where` selects; columns as in `insert_columns`."""
+    """SELECT of the cells of `cube` from the rows that `where` selects; columns as in `insert_cells`."""
     dimensions = ", ".join(cube.dimensions)
     bucket = dialect.bucket[grain].format("created_at")
     sums = ", ".join(f"SUM({sql})" for sql in cube.measures.values())
@@ -70,6 +75,12 @@ def cells_of_cube(cube: Cube, source: Cube, where: str) -> str:
     dimensions = ", ".join(cube.dimensions)
     sums = ", ".join(f"SUM({_in_cells(name)})" for name in cube.measures)
     return f"SELECT grain, bucket, {dimensions}, {sums} FROM {source.table} WHERE {where} GROUP BY grain, bucket, {dimensions}"
+
+
+def insert_cells(using: str, cube: Cube, cells: str, parameters: Sequence[datetime]) -> None:
+    """Run one of these SELECTs into the table of `cube`."""
+    columns = ", ".join(("grain", "bucket", *cube.dimensions, *cube.measures))
+    execute(using, f"INSERT INTO {cube.table} ({columns}) {cells}", parameters)
 
 
 def _in_cells(measure: str) -> str:

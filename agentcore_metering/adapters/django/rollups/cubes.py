@@ -91,7 +91,7 @@ class Cube:
         return self.model._meta.db_table
 
 
-_DAYS = (Grain.DAY, Grain.MONTH)
+_DAYS = (Grain.DAY, Grain.FIVE_DAYS, Grain.MONTH)
 _OF_OUTCOMES = {name: f"CASE WHEN outcome = '{outcome}' THEN 1 ELSE 0 END" for name, outcome in OUTCOMES.items()}
 _USERS = Cube(UserRollup, (*SHARED, "user_id"), _DAYS)
 

@@ -32,6 +32,8 @@ class Dialect:
     """The number of the histogram's column for microseconds; NULL for NULL."""
     fence: str
     """At the end of a subquery whose expressions shall be evaluated once."""
+    sums: Mapping[str, str]
+    """Sums over rows that are made more cheaply of something else than the measure: from one sum of all amounts, say."""
     has_binary_search: bool
     """Whether `width_bucket` finds the place of a time among many."""
 
@@ -59,6 +61,9 @@ _SQLITE = Dialect(
     bucket={
         Grain.HOUR: "(substr({}, 1, 13) || ':00:00')",
         Grain.DAY: "(substr({}, 1, 10) || ' 00:00:00')",
+        Grain.FIVE_DAYS: (
+            "(substr({0}, 1, 8) || printf('%%02d', min((CAST(substr({0}, 9, 2) AS INTEGER) - 1) / 5, 5) * 5 + 1) || ' 00:00:00')"
+        ),
         Grain.MONTH: "(substr({}, 1, 7) || '-01 00:00:00')",
     },
     elapsed_us=f"({_SQLITE_US.replace('{0}', '{until}')} - {_SQLITE_US.replace('{0}', '{since}')})",
@@ -67,12 +72,18 @@ _SQLITE = Dialect(
     pico=f"(({_SQLITE_UNITS}) - (({_SQLITE_UNITS}) / 1000000) * 1000000)",
     bin=_case_bin,
     fence="LIMIT -1 OFFSET 0",
+    sums={},
     has_binary_search=False,
 )
 _POSTGRESQL = Dialect(
     bucket={
         Grain.HOUR: "date_trunc('hour', {}, 'UTC')",
         Grain.DAY: "date_trunc('day', {}, 'UTC')",
+        # In hours, because a day of the session's zone may have 23 of them.
+        Grain.FIVE_DAYS: (
+            "(date_trunc('month', {0}, 'UTC') + LEAST((CAST(EXTRACT(DAY FROM {0} AT TIME ZONE 'UTC') AS integer) - 1) / 5, 5) "
+            "* interval '120 hours')"
+        ),
         Grain.MONTH: "date_trunc('month', {}, 'UTC')",
     },
     elapsed_us="CAST(EXTRACT(EPOCH FROM ({until} - {since})) * 1000000 AS bigint)",
@@ -81,6 +92,11 @@ _POSTGRESQL = Dialect(
     pico="CAST(mod({0} * 1000000000000, 1000000) AS bigint)",
     bin=_searched_bin,
     fence="OFFSET 0",
+    # Not the same two numbers, but together the same amount.
+    sums={
+        "cost_micro": "trunc(COALESCE(SUM(cost), 0) * 1000000)",
+        "cost_pico": "mod(COALESCE(SUM(cost), 0) * 1000000000000, 1000000)",
+    },
     has_binary_search=True,
 )
 

@@ -1,4 +1,4 @@
-"""Pure arithmetic of UTC hours, days and months: where a bucket begins and where the next one does."""
+"""Pure arithmetic of UTC hours, days, fives of days and months: where a bucket begins and where the next one does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from agentcore_metering.adapters.django.models.rollup import Grain
 
 __all__ = ["ceil", "floor", "following"]
 
+_LAST_FIVE = 26
+
 
 def floor(grain: Grain, moment: datetime) -> datetime:
     """The first moment of the bucket that a UTC `moment` lies in."""
@@ -15,7 +17,9 @@ def floor(grain: Grain, moment: datetime) -> datetime:
     if grain is Grain.HOUR:
         return hour
     day = hour.replace(hour=0)
-    return day if grain is Grain.DAY else day.replace(day=1)
+    if grain is Grain.DAY:
+        return day
+    return day.replace(day=1 if grain is Grain.MONTH else min(_LAST_FIVE, day.day - (day.day - 1) % 5))
 
 
 def following(grain: Grain, bucket: datetime) -> datetime:
@@ -24,6 +28,9 @@ def following(grain: Grain, bucket: datetime) -> datetime:
         return bucket + timedelta(hours=1)
     if grain is Grain.DAY:
         return bucket + timedelta(days=1)
+    if grain is Grain.FIVE_DAYS and bucket.day < _LAST_FIVE:
+        return bucket + timedelta(days=5)
+    bucket = bucket.replace(day=1)
     years, month = divmod(bucket.month, 12)
     return bucket.replace(year=bucket.year + years, month=month + 1)
 

@@ -39,11 +39,11 @@ class Plan:
 
 def make_plan(
     stretches: Sequence[tuple[datetime | None, datetime | None]],
-    grains: Collection[Grain],
+    grains: Sequence[Grain],
     coverage: Coverage | None,
     marked: Collection[datetime],
 ) -> Plan:
-    """The coarsest whole buckets of `grains` that are covered and have no marked hour, and the rows for all the rest."""
+    """The coarsest whole buckets of `grains`, from fine to coarse, that are covered and have no marked hour; rows for all the rest."""
     splitter = _Splitter(grains, coverage, marked)
     for place, (start, end) in enumerate(stretches):
         splitter.split(start, end, place)
@@ -51,9 +51,9 @@ def make_plan(
 
 
 class _Splitter:
-    def __init__(self, grains: Collection[Grain], coverage: Coverage | None, marked: Collection[datetime]) -> None:
+    def __init__(self, grains: Sequence[Grain], coverage: Coverage | None, marked: Collection[datetime]) -> None:
         self.plan = Plan()
-        self._grains = sorted(grains, reverse=True)
+        self._grains = tuple(reversed(grains))
         self._coverage = coverage
         self._marked = {grain: sorted({floor(grain, hour) for hour in marked}) for grain in grains}
 

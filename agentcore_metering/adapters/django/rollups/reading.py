@@ -5,7 +5,7 @@ What the sums are asked for, and what is made of them, is `stats.cube`'s.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -27,11 +27,12 @@ from agentcore_metering.adapters.django.rollups.cubes import (
     cube_for,
 )
 from agentcore_metering.adapters.django.rollups.dialects import dialect_of
+from agentcore_metering.adapters.django.rollups.fives import HAS_FIVES_SQL
 from agentcore_metering.adapters.django.rollups.plan import Piece, Plan, make_plan
 from agentcore_metering.adapters.django.rollups.statements import rows_of, to_time
 from agentcore_metering.adapters.django.rollups.triggers import installed_sql
 
-__all__ = ["CubeStatement", "Selection", "planned"]
+__all__ = ["CubeStatement", "Selection", "field_of", "planned"]
 
 _MARK = RollupMark._meta.db_table
 _COVERAGE = RollupCoverage._meta.db_table
@@ -52,6 +53,8 @@ class Selection:
     filters: Mapping[str, Collection[Any]]
     has_histograms: bool
     limit: int | None = None
+    needed: tuple[str, ...] = ()
+    """The measures, where they are not all wanted."""
 
     @property
     def grouped_by(self) -> tuple[str, ...]:
@@ -61,14 +64,24 @@ class Selection:
     @property
     def measures(self) -> tuple[str, ...]:
         """The columns of each group behind its keys."""
+        if self.needed:
+            return self.needed
         kept = (name for name in MEASURES if self.has_histograms or name not in _BINS)
         return (*kept, *OUTCOMES)
 
 
 def planned(
-    using: str, selection: Selection, stretches: Sequence[tuple[datetime | None, datetime | None]], *, has_cells: bool
+    using: str,
+    selection: Selection,
+    stretches: Sequence[tuple[datetime | None, datetime | None]],
+    *,
+    has_cells: bool,
+    finest: Grain = Grain.HOUR,
 ) -> Plan:
-    """Where the stretches are to be read from, by what holds at this moment; one query, or none without cells."""
+    """Where the stretches are to be read from, by what holds at this moment; one query, or none without cells.
+
+    Where sums would be finer than `finest` the rows are taken.
+    """
     cube = cube_for({*selection.grouped_by, *selection.filters})
     if cube is None or not has_cells:
         return make_plan(stretches, (), None, ())
@@ -77,7 +90,7 @@ def planned(
     vendor = connections[using].vendor
     found = rows_of(
         using,
-        f"SELECT covered_from, covered_until, hour FROM {_COVERAGE} "
+        f"SELECT covered_from, covered_until, {HAS_FIVES_SQL}, hour FROM {_COVERAGE} "
         f"LEFT JOIN (SELECT DISTINCT hour FROM {_MARK} WHERE hour >= %s AND hour < %s AND {_LIVE}) AS marked ON 1 = 1 "
         f"WHERE covered_from IS NOT NULL AND covered_until IS NOT NULL AND {installed_sql(vendor)}",
         # Also hours before the start: a day is not used whose morning is marked, but that is not asked for either.
@@ -86,7 +99,11 @@ def planned(
     if not found:
         return make_plan(stretches, (), None, ())
     coverage = Coverage(to_time(found[0][0]), to_time(found[0][1]))
-    return make_plan(stretches, cube.grains, coverage, {to_time(hour) for *_, hour in found if hour is not None})
+    left_out = set() if found[0][2] else {Grain.FIVE_DAYS}
+    if finest is not Grain.HOUR:
+        left_out.add(Grain.HOUR)
+    grains = [grain for grain in cube.grains if grain not in left_out]
+    return make_plan(stretches, grains, coverage, {to_time(hour) for *_, hour in found if hour is not None})
 
 
 class CubeStatement:
@@ -103,6 +120,10 @@ class CubeStatement:
 
     def run(self) -> list[tuple[Any, ...]] | None:
         """The groups: place, keys, currency, measures. None where an hour that the plan used has been marked since."""
+        return self._groups(lambda union: (union, []))
+
+    def _groups(self, shaped: Callable[[str], tuple[str, list[Any]]]) -> list[tuple[Any, ...]] | None:
+        """The same of what `shaped` makes of the relation of all sums: SQL, and the parameters that it puts before the relation's."""
         sources: list[tuple[Grain | None, list[Piece]]] = [
             *((grain, pieces) for grain, pieces in self._plan.cells.items()),
             (None, self._plan.rows),
@@ -111,13 +132,13 @@ class CubeStatement:
         if not branches:
             return []
         stale, stale_parameters = self._stale()
-        union = self._together([sql for sql, _ in branches])
+        groups_sql, groups_parameters = shaped(self._together([sql for sql, _ in branches]))
         limit = "" if self._selection.limit is None else f" LIMIT {int(self._selection.limit)}"
         found = rows_of(
             self._using,
             f"SELECT plan.is_stale, groups.* FROM (SELECT {stale} AS is_stale) AS plan "
-            f"LEFT JOIN ({union}) AS groups ON 1 = 1{limit}",
-            [*stale_parameters, *(value for _, parameters in branches for value in parameters)],
+            f"LEFT JOIN ({groups_sql}) AS groups ON 1 = 1{limit}",
+            [*stale_parameters, *groups_parameters, *(value for _, parameters in branches for value in parameters)],
         )
         if found[0][0]:
             return None
@@ -136,11 +157,15 @@ class CubeStatement:
     def _branch(self, grain: Grain | None, pieces: list[Piece]) -> tuple[str, list[Any]]:
         selection = self._selection
         keys = ", ".join(f"{name} AS key_{number}" for number, name in enumerate(selection.grouped_by))
-        sums = ", ".join(f"CAST(SUM({self._measure(name, grain)}) AS BIGINT) AS {name}" for name in self.columns)
+        sums = ", ".join(f"CAST({self._sum(name, grain)} AS BIGINT) AS {name}" for name in self.columns)
         positions = ", ".join(str(place + 1) for place in range(1 + len(selection.grouped_by)))
         relation, place, parameters = self._relation(grain, pieces)
         sql = f"SELECT {place} AS place, {keys}, {sums} FROM {relation} GROUP BY {positions}"
         return sql, parameters
+
+    def _sum(self, name: str, grain: Grain | None) -> str:
+        known = self._dialect.sums.get(name) if grain is None else None
+        return known or f"SUM({self._measure(name, grain)})"
 
     def _measure(self, name: str, grain: Grain | None) -> str:
         if grain is not None and self._cube is not None and name in self._cube.measures:
@@ -185,7 +210,9 @@ class CubeStatement:
         for name, values in self._selection.filters.items():
             column = DIMENSIONS[name] if is_rows else name
             known = [
-                _field(name).get_db_prep_value(value, connections[self._using]) for value in values if value is not None
+                field_of(name).get_db_prep_value(value, connections[self._using])
+                for value in values
+                if value is not None
             ]
             parts = [f"{column} IN ({', '.join(['%s'] * len(known))})"] if known else []
             if None in values:
@@ -202,15 +229,16 @@ class CubeStatement:
         merged = _merged(sorted(pieces))
         where, parameters = _ranges("hour", merged)
         installed = installed_sql(connections[self._using].vendor)
+        fives = f" AND {HAS_FIVES_SQL}" if self._plan.cells[Grain.FIVE_DAYS] else ""
         sql = (
             f"(EXISTS (SELECT 1 FROM {_MARK} WHERE {where} AND {_LIVE}) OR NOT EXISTS (SELECT 1 FROM {_COVERAGE} "
-            f"WHERE covered_from <= %s AND covered_until >= %s) OR NOT {installed})"
+            f"WHERE covered_from <= %s AND covered_until >= %s{fives}) OR NOT {installed})"
         )
         return sql, [*parameters, merged[0].start, merged[-1].end]
 
     def _converters(self) -> list[tuple[int, Any]]:
         names = self._selection.grouped_by
-        return [(1 + place, _field(name).to_python) for place, name in enumerate(names) if name in _CONVERTED]
+        return [(1 + place, field_of(name).to_python) for place, name in enumerate(names) if name in _CONVERTED]
 
     @staticmethod
     def _converted(group: list[Any], converters: list[tuple[int, Any]]) -> tuple[Any, ...]:
@@ -242,7 +270,7 @@ def _merged(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 @cache
-def _field(name: str) -> models.Field[Any, Any]:
+def field_of(name: str) -> models.Field[Any, Any]:
     """The column of a dimension; of a user the type of his key."""
     columns = {column.attname: column for cube in CUBES for column in cube.model._meta.concrete_fields}
     column = columns[name]

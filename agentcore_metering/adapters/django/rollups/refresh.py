@@ -10,18 +10,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from django.db import OperationalError, connections, transaction
-from django.db.models import Max, QuerySet
+from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
 from agentcore_metering.adapters.django.models import RollupCoverage, RollupMark
 from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.rollups import triggers
-from agentcore_metering.adapters.django.rollups.cells import cells_of_cells, cells_of_cube, cells_of_rows
+from agentcore_metering.adapters.django.rollups.cells import cells_of_cells, cells_of_cube, cells_of_rows, insert_cells
 from agentcore_metering.adapters.django.rollups.coverage import Coverage, cover, read_coverage
 from agentcore_metering.adapters.django.rollups.cubes import CUBES, Cube
 from agentcore_metering.adapters.django.rollups.dialects import DIALECTS, dialect_of
+from agentcore_metering.adapters.django.rollups.fives import build_fives, has_fives
 from agentcore_metering.adapters.django.rollups.grains import floor, following
 from agentcore_metering.adapters.django.rollups.locks import take_turn
 from agentcore_metering.adapters.django.rollups.marks import mark_cells_between, mark_rows_between, take_marks
@@ -31,6 +33,10 @@ __all__ = ["RefreshSummary", "preview", "rebuild", "refresh"]
 
 SETTLE = timedelta(minutes=2)
 """After the end of an hour until it is covered. A matter of work, not of truth: a row that comes later is summed up later."""
+
+_CALENDAR = (Grain.DAY, Grain.FIVE_DAYS, Grain.MONTH)
+"""Each is summed up from the one before it."""
+_CALENDAR_WITHOUT_FIVES = (Grain.DAY, Grain.MONTH)
 
 
 @dataclass(slots=True)
@@ -60,7 +66,8 @@ def refresh(
     """Cover the hours that closed before `now`, and sum up marked hours from `start` (inclusive) to `end` (exclusive), newest first.
 
     None leaves a side open; `budget_s` seconds after the beginning no further transaction is begun; `on_step` is told after
-    each. Side effects: transactions of its own, none inside of one that is open; triggers that are missing are installed. Raises DatabaseError.
+    each. Sums of five days that an older release has left behind are made anew where there is no budget. Side effects: transactions
+    of its own, none inside of one that is open; triggers that are missing are installed. Raises DatabaseError.
     """
     summary = RefreshSummary(is_supported=connections[using].vendor in DIALECTS)
     if not summary.is_supported:
@@ -68,6 +75,8 @@ def refresh(
     until_s = time.monotonic() + (float("inf") if budget_s is None else budget_s)
     if not triggers.are_installed(using):
         triggers.install(using)
+    if budget_s is None and not has_fives(using):
+        _build_fives(using)
     closed = floor(Grain.HOUR, (now or timezone.now()).astimezone(UTC) - SETTLE)
     while time.monotonic() < until_s and _cover_some(using, closed, summary):
         on_step(summary)
@@ -120,6 +129,16 @@ def _begin(using: str, *, is_nested: bool) -> bool:
     return take_turn(using)
 
 
+def _build_fives(using: str) -> None:
+    is_nested = connections[using].in_atomic_block
+    with transaction.atomic(using=using):
+        if not _begin(using, is_nested=is_nested):
+            return
+        coverage = read_coverage(using)
+        if coverage is not None and not has_fives(using):
+            build_fives(using, coverage, timezone.now())
+
+
 def _cover_some(using: str, closed: datetime, summary: RefreshSummary) -> bool:
     """Cover a stretch of closed hours; False where there is none, or it cannot be covered now."""
     is_nested = connections[using].in_atomic_block
@@ -150,13 +169,15 @@ def _refresh_newest_day(using: str, start: datetime | None, end: datetime | None
             return False
         day = floor(Grain.DAY, newest)
         hours = take_marks(using, day, following(Grain.DAY, day))
-        _sum_up(using, coverage, day, hours)
-        RollupCoverage.objects.using(using).update(refreshed_at=timezone.now())
+        are_fives_kept = has_fives(using)
+        _sum_up(using, coverage, day, hours, _CALENDAR if are_fives_kept else _CALENDAR_WITHOUT_FIVES)
+        now = timezone.now()
+        RollupCoverage.objects.using(using).update(refreshed_at=now, fives_at=now if are_fives_kept else F("fives_at"))
     summary.refreshed_hours += len(hours)
     return True
 
 
-def _sum_up(using: str, coverage: Coverage, day: datetime, hours: Sequence[datetime]) -> None:
+def _sum_up(using: str, coverage: Coverage, day: datetime, hours: Sequence[datetime], grains: Sequence[Grain]) -> None:
     covered = [hour for hour in hours if coverage.holds(Grain.HOUR, hour)]
     for cube in CUBES:
         if Grain.HOUR in cube.grains and covered:
@@ -166,11 +187,12 @@ def _sum_up(using: str, coverage: Coverage, day: datetime, hours: Sequence[datet
         for cube in sorted(CUBES, key=lambda cube: cube.source is not None):
             finer = Grain.HOUR if Grain.HOUR in cube.grains else None
             _replace(using, cube, Grain.DAY, day, finer)
-    month = floor(Grain.MONTH, day)
-    # While another hour of the month is marked, its sums are not used: who takes that mark away sums them up.
-    if coverage.holds(Grain.MONTH, month) and not _marked(using, month, following(Grain.MONTH, month)).exists():
-        for cube in CUBES:
-            _replace(using, cube, Grain.MONTH, month, Grain.DAY)
+    for finer, grain in pairwise(grains):
+        bucket = floor(grain, day)
+        # While another of its hours is marked, its sums are not used: who takes that mark away sums them up.
+        if coverage.holds(grain, bucket) and not _marked(using, bucket, following(grain, bucket)).exists():
+            for cube in CUBES:
+                _replace(using, cube, grain, bucket, finer)
 
 
 def _replace_hours(using: str, cube: Cube, hours: Sequence[datetime]) -> None:
@@ -179,7 +201,7 @@ def _replace_hours(using: str, cube: Cube, hours: Sequence[datetime]) -> None:
     execute(using, f"DELETE FROM {cube.table} WHERE grain = {int(Grain.HOUR)} AND bucket IN ({places})", hours)
     where = f"created_at >= %s AND created_at < %s AND {dialect.bucket[Grain.HOUR].format('created_at')} IN ({places})"
     bounds = [hours[0], following(Grain.HOUR, hours[-1])]
-    _insert(using, cube, cells_of_rows(dialect, cube, Grain.HOUR, where), [*bounds, *hours])
+    insert_cells(using, cube, cells_of_rows(dialect, cube, Grain.HOUR, where), [*bounds, *hours])
 
 
 def _replace(using: str, cube: Cube, grain: Grain, bucket: datetime, source: Grain | None) -> None:
@@ -193,12 +215,7 @@ def _replace(using: str, cube: Cube, grain: Grain, bucket: datetime, source: Gra
         cells = cells_of_rows(dialect, cube, grain, "created_at >= %s AND created_at < %s")
     else:
         cells = cells_of_cells(dialect, cube, grain, source, "bucket >= %s AND bucket < %s")
-    _insert(using, cube, cells, bounds)
-
-
-def _insert(using: str, cube: Cube, cells: str, parameters: Sequence[datetime]) -> None:
-    columns = ", ".join(("grain", "bucket", *cube.dimensions, *cube.measures))
-    execute(using, f"INSERT INTO {cube.table} ({columns}) {cells}", parameters)
+    insert_cells(using, cube, cells, bounds)
 
 
 def _marked(using: str, start: datetime | None, end: datetime | None) -> QuerySet[RollupMark]:

@@ -15,23 +15,28 @@ together, say), the rows are read: right, and as slow as they are many.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections
 
 from agentcore_metering.adapters.django.models.querysets import wait_for_writes
+from agentcore_metering.adapters.django.models.rollup import Grain
 from agentcore_metering.adapters.django.rollups.cubes import FIRST_CHUNK_BINS, LATENCY_BINS
 from agentcore_metering.adapters.django.rollups.dialects import dialect_of
+from agentcore_metering.adapters.django.rollups.plan import Plan
+from agentcore_metering.adapters.django.rollups.ranking import FIGURES, Ranked, Ranking, RankStatement
 from agentcore_metering.adapters.django.rollups.reading import CubeStatement, Selection, planned
 from agentcore_metering.adapters.django.stats.buckets import EVER, Period
 from agentcore_metering.adapters.django.stats.totals import Totals, currency_total, sum_of
 
-__all__ = ["CubeQuery", "CubeRow", "TooManyGroups", "cube_rows"]
+__all__ = ["CubeQuery", "CubeRow", "TooManyGroups", "cube_rows", "ranked_groups"]
+
+_T = TypeVar("_T")
 
 PLANS = 5
 """How often a plan is made anew because hours that it used were written to meanwhile; after that the rows are read."""
@@ -52,6 +57,8 @@ class CubeQuery:
     """Whether percentiles are wanted too."""
     limit: int | None = None
     """At most so many groups are read from the database: each counts once for each currency, and for each source it is read from."""
+    finest: Grain = Grain.HOUR
+    """Rows are read for what no sums of this grain or a coarser one say."""
 
 
 class TooManyGroups(Exception):
@@ -72,16 +79,29 @@ def cube_rows(query: CubeQuery, using: str) -> list[CubeRow]:
 
     Raises KeyError for an unknown dimension, TooManyGroups beyond the query's limit, NotSupportedError on a database whose SQL is not known.
     """
-    wait_for_writes(using)
     selection = Selection(query.dimensions, query.filters, query.has_histograms, query.limit and query.limit + 1)
+    groups = _answer(query, using, selection, lambda plan: CubeStatement(using, selection, query.edges, plan).run())
+    if query.limit is not None and len(groups) > query.limit:
+        raise TooManyGroups
+    return _added(groups, selection.measures, query)
+
+
+def ranked_groups(query: CubeQuery, ranking: Ranking, using: str) -> list[Ranked]:
+    """The first groups of `query` in the order of `ranking`; two statements. Their sums are for `cube_rows` to read."""
+    selection = Selection(query.dimensions, query.filters, has_histograms=False, needed=FIGURES[ranking.figure])
+    return _answer(
+        query, using, selection, lambda plan: RankStatement(using, selection, query.edges, plan, ranking).ranked()
+    )
+
+
+def _answer(query: CubeQuery, using: str, selection: Selection, read: Callable[[Plan], _T | None]) -> _T:
+    """What `read` says by a plan that holds; None is one that does not."""
+    wait_for_writes(using)
     dialect_of(connections[using].vendor)
     for attempt in range(PLANS + 1):
-        plan = planned(using, selection, _stretches(query), has_cells=attempt < PLANS)
-        statement = CubeStatement(using, selection, query.edges, plan)
-        if (groups := statement.run()) is not None:
-            if query.limit is not None and len(groups) > query.limit:
-                raise TooManyGroups
-            return _added(groups, statement.columns, query)
+        plan = planned(using, selection, _stretches(query), has_cells=attempt < PLANS, finest=query.finest)
+        if (answer := read(plan)) is not None:
+            return answer
     raise AssertionError("a plan of rows alone always holds")
 
 

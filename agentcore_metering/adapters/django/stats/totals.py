@@ -6,7 +6,8 @@ JSON is `shapes`'.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import operator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from decimal import Context, Decimal
@@ -19,7 +20,16 @@ from agentcore_metering.adapters.django.models.querysets import UsageQuerySet
 from agentcore_metering.adapters.django.stats.buckets import Period
 from agentcore_metering.constants import DEFAULT_COST_CURRENCY
 
-__all__ = ["NOTHING", "CurrencyTotal", "Totals", "currency_total", "select_rows", "sum_of"]
+__all__ = [
+    "NOTHING",
+    "CurrencyTotal",
+    "Totals",
+    "currency_name",
+    "currency_total",
+    "difference",
+    "select_rows",
+    "sum_of",
+]
 
 _EXACT = Context(prec=80)
 
@@ -119,14 +129,42 @@ def select_rows(period: Period, user_pk: Any = None) -> UsageQuerySet:
     return rows if user_pk is None else rows.for_user(user_pk)
 
 
+def difference(whole: Totals, part: Totals) -> Totals:
+    """What is left of `whole` without rows that it has too."""
+    numbers = map(operator.sub, _numbers_of(whole), _numbers_of(part))
+    return Totals(
+        **dict(zip(_ADDED, numbers, strict=True)),
+        latencies=_left_of_histogram(whole.latencies, part.latencies),
+        first_chunk_delays=_left_of_histogram(whole.first_chunk_delays, part.first_chunk_delays),
+        costs=tuple(_left_of_costs(whole.costs, {cost.currency: cost for cost in part.costs})),
+    )
+
+
+def currency_name(stored: str) -> str:
+    """How a currency is called whose rows spell it as stored."""
+    return stored.strip().upper() or DEFAULT_COST_CURRENCY
+
+
 def currency_total(stored_currency: str, pico_units: int, priced_calls: int) -> CurrencyTotal:
     """The cost of rows whose currency is spelled as stored; `pico_units` of 1e-12."""
-    currency = stored_currency.strip().upper() or DEFAULT_COST_CURRENCY
-    return CurrencyTotal(currency, Decimal(pico_units).scaleb(-12, context=_EXACT), priced_calls)
+    return CurrencyTotal(currency_name(stored_currency), Decimal(pico_units).scaleb(-12, context=_EXACT), priced_calls)
 
 
 def _add_histograms(histograms: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return histograms[0] if len(histograms) == 1 else tuple(map(sum, zip(*histograms, strict=True)))
+
+
+def _left_of_histogram(whole: tuple[int, ...], part: tuple[int, ...]) -> tuple[int, ...]:
+    left = tuple(map(operator.sub, whole, part)) if part else whole
+    return left if any(left) else ()
+
+
+def _left_of_costs(whole: Iterable[CurrencyTotal], part: Mapping[str, CurrencyTotal]) -> Iterator[CurrencyTotal]:
+    for cost in whole:
+        taken = part.get(cost.currency, CurrencyTotal(cost.currency, Decimal(0), 0))
+        if cost.priced_calls > taken.priced_calls:
+            amount = _EXACT.subtract(cost.amount, taken.amount)
+            yield CurrencyTotal(cost.currency, amount, cost.priced_calls - taken.priced_calls)
 
 
 def _add_costs(costs: Iterable[CurrencyTotal]) -> tuple[CurrencyTotal, ...]:

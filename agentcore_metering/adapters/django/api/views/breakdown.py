@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+from django.utils.decorators import method_decorator
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +16,8 @@ from agentcore_metering.adapters.django.stats import parse_breakdown_query, usag
 __all__ = ["UsageBreakdownView"]
 
 
+# It changes nothing, and holds its moment by a transaction of its own, which it cannot have within one of the host's.
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class UsageBreakdownView(MeteringView):
     """Usage by model, user, node, time and more."""
 
