@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-__all__ = ["fill", "insert", "sum_up"]
+__all__ = ["fill", "insert", "make_users", "sum_up"]
+
+USERS = 500
+
+
+def make_users(using: str) -> None:
+    """Whose rows they are; those that are there stay."""
+    from django.contrib.auth import get_user_model
+
+    users: Any = get_user_model()
+    made = [users(pk=number, username=f"user-{number}") for number in range(1, USERS + 1)]
+    users.objects.using(using).bulk_create(made, ignore_conflicts=True)
 
 
 def fill(using: str, rows: int, until: datetime) -> None:

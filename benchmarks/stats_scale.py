@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.bench_process import describe_machine, django_on_databases, django_on_sqlite, quantile, verdict
 from benchmarks.stats_questions import Question, export_of, pages, questions
-from benchmarks.stats_rows import fill, insert, sum_up
+from benchmarks.stats_rows import fill, insert, make_users, sum_up
 
 LIMIT_MS = 50.0
 LIMIT_LIST_MS = 20.0
@@ -79,6 +79,7 @@ def _filled(alias: str, rows: int) -> datetime:
     """When the last of the rows was written; they are made where there are none."""
     from agentcore_metering.adapters.django.models import LLMUsage
 
+    make_users(alias)
     newest = LLMUsage.objects.using(alias).order_by("-created_at").first()
     if newest is None:
         until = datetime.now(UTC).replace(microsecond=0)
