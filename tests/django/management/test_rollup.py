@@ -9,6 +9,7 @@ import pytest
 
 from agentcore_metering.adapters.django.management.commands import metering_rollup
 from agentcore_metering.adapters.django.models import UsageRollup
+from agentcore_metering.adapters.django.rollups.grains import Grain
 from agentcore_metering.adapters.django.rollups.refresh import RefreshSummary
 from tests.django.factories import make_usage
 from tests.django.management.test_operators import run
@@ -26,7 +27,7 @@ def test_rollup_sums_up_and_says_how_much() -> None:
     assert ended.status == 0
     assert ended.json["refreshed_hours"] >= 1
     assert (ended.json["remaining_hours"], ended.json["dry_run"]) == (0, False)
-    assert UsageRollup.objects.count() == 3
+    assert UsageRollup.objects.count() == len(Grain)
 
 
 def test_dry_run_says_what_there_is_to_do_and_does_nothing() -> None:
